@@ -1,0 +1,29 @@
+"""Who reads an image: one Protocol, and the settings of generation that every reader honours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from latexocr.records import Prediction, Sample
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """How a model writes its answer. Greedy unless told otherwise: two runs then agree."""
+
+    max_tokens: int = 512
+    """Most tokens of an answer; a longer one ends with stop="length"."""
+    temperature: float = 0.0
+    """0 is greedy; above it, tokens are sampled."""
+    seed: int = 0
+    """Seed of sampling; without effect at temperature 0."""
+    batch_size: int = 16
+    """Pictures read together (or requests in flight, for a server)."""
+
+
+class Reader(Protocol):
+    """Turns samples into predictions: exactly one each, in the order given; a failure is a prediction too."""
+
+    def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]: ...

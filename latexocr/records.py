@@ -1,0 +1,109 @@
+"""Samples and predictions, and their JSON lines: the only file format between the rooms.
+
+Takes and gives records and paths. Knows nothing of models, metrics or where a sample came from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from latexocr.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Stop = Literal["end", "length", "error"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture and, where known, its formula."""
+
+    id: str
+    """Unique within its data set; predictions are paired with references by it."""
+    image: Path | Image
+    """A file, or a picture already in memory (a hub data set, a drawn formula)."""
+    latex: str | None = None
+    """The reference; None where only transcription is asked for."""
+    subset: str = ""
+    """A name for a part of the set (a split, a year, a writer); scores are also shown by it."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a reader said of one sample. A failure is a prediction too: it counts as a wrong answer with a reason."""
+
+    id: str
+    latex: str
+    """The formula inside the reply; empty on an error."""
+    reply: str = ""
+    """Everything the model said."""
+    tokens: int = 0
+    """Generated tokens, the end token not counted."""
+    stop: Stop = "end"
+    error: str = ""
+    """Why there is no answer; empty unless `stop` is "error"."""
+    confidence: float | None = None
+    """Mean probability of the generated tokens, 0 to 1 (geometric mean); None where the reader cannot tell."""
+
+
+def failure(sample: Sample, reason: Exception | str) -> Prediction:
+    """The prediction of a sample that could not be read."""
+    return Prediction(sample.id, latex="", stop="error", error=str(reason) or type(reason).__name__)
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number, from 1, and object of every JSON line of a file.
+
+    A last line without its newline is what a killed run was writing: it is left out.
+    Raises UserError naming file and line where a line is not a JSON object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise UserError(f"{path}: cannot be read as JSON lines ({e}).") from e
+    *lines, unfinished = text.split("\n")
+    if unfinished.strip() and _parses(unfinished):
+        lines.append(unfinished)
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError as e:
+            raise UserError(f"{path}:{number}: not JSON ({e.msg}). Each line must be one JSON object.") from e
+        if not isinstance(fields, dict):
+            raise UserError(f"{path}:{number}: found {type(fields).__name__}, expected one JSON object a line.")
+        yield number, fields
+
+
+def _parses(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """Append predictions to a file, each line flushed, so that a killed run loses at most the line it was writing."""
+    with path.open("a", encoding="utf-8") as file:
+        for prediction in predictions:
+            file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
+            file.flush()
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """All predictions of a file, in its order. Raises UserError on a line that is not a prediction."""
+    known = set(Prediction.__dataclass_fields__)
+    predictions = []
+    for number, fields in json_lines(path):
+        if "id" not in fields or "latex" not in fields:
+            raise UserError(f"{path}:{number}: no 'id' or no 'latex' (found: {', '.join(fields) or 'nothing'}). "
+                            "Each line of a predictions file needs both.")
+        predictions.append(Prediction(**{key: value for key, value in fields.items() if key in known}))
+    return predictions
