@@ -31,7 +31,8 @@ _PIECE = re.compile(
 )
 _CONTROL_WORD = re.compile(r"\\[a-zA-Z]+")
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\[", r"\]"), (r"\(", r"\)"))
-_FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n?(.*?)```", re.DOTALL)
+_FENCE = "```"
+_FENCE_LANGUAGE = re.compile(r"[a-zA-Z]*[ \t]*\n|(?:latex|tex|math)\b")
 
 
 def tokenize(latex: str) -> list[str]:
@@ -104,8 +105,8 @@ def unwrap(reply: str) -> str:
 
 
 def _unwrapped_once(text: str) -> str:
-    if fence := _FENCE.fullmatch(text):
-        return fence[1]
+    if len(text) >= 6 and text.startswith(_FENCE) and text.endswith(_FENCE) and _FENCE not in text[3:-3]:
+        return _FENCE_LANGUAGE.sub("", text[3:-3], count=1) if _FENCE_LANGUAGE.match(text[3:-3]) else text[3:-3]
     for opening, closing in _WRAPPERS:
         size = len(opening)
         if len(text) >= 2 * size and text.startswith(opening) and text.endswith(closing):
