@@ -1,0 +1,205 @@
+"""The record of a run: which model read which data with which settings, where and how long.
+
+A run folder holds `run.json` (column name -> Run) beside one predictions file a column. A folder is continued only by
+the run it belongs to; the message of a refusal names the setting that differs. Knows nothing of scores or pages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from time import time
+from typing import Any
+
+from latexocr.errors import UserError
+
+PACKAGES = ("latexocr", "torch", "transformers", "peft", "trl", "unsloth", "vllm", "numpy", "pillow", "sacrebleu", "scipy")
+EDGE = 1 << 20
+"""Bytes read from either end of each file of a model folder: trained weights differ there, and 50 GB need not be read."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model on one data set: one column of a report."""
+
+    model: str
+    data: str
+    data_sha256: str
+    settings: Mapping[str, Any]
+    """What decides the answers besides model and data; a run with other settings is another run."""
+    provenance: tuple[Mapping[str, Any], ...] = field(default=())
+    """One entry a start: command, time, commit, packages, device. A continued run has several."""
+    seconds: float = 0.0
+    """Reading time of all starts together, loading included; what a killed start read after its last answer is not."""
+    n: int = 0
+    """Samples of the run."""
+
+
+def fingerprint(path: Path) -> str:
+    """A sha256 by which a model folder or file is told from another: names, sizes, and both ends of each file."""
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        size = file.stat().st_size
+        name = file.name if file == path else file.relative_to(path).as_posix()
+        digest.update(f"{name}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(EDGE))
+            if size > EDGE:
+                stream.seek(max(EDGE, size - EDGE))
+                digest.update(stream.read())
+    return digest.hexdigest()
+
+
+def provenance() -> dict[str, Any]:
+    """This start: command line, time, commit of the code, package versions, processor, and the GPU if torch knows one."""
+    commit, dirty = _commit()
+    return {
+        "command": shlex.join(sys.argv),
+        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit,
+        "uncommitted_changes": dirty,
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cpus": os.cpu_count(),
+        "gpu": _gpu(),
+        "seconds": None,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit of the checkout this code lies in, and whether it has changes; (None, None) for an installed copy."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
+
+    try:
+        # An environment inside somebody's repository must not pass for a checkout of ours.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _gpu() -> str | None:
+    torch = sys.modules.get("torch")  # Never imported for this: a served model or a predictions file needs no torch.
+    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
+
+
+def read_runs(folder: Path) -> dict[str, Run]:
+    """Column name -> Run of a run folder; empty where there is no `run.json`."""
+    path = folder / "run.json"
+    if not path.exists():
+        return {}
+    try:
+        columns = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Run(**{**fields, "provenance": tuple(fields["provenance"])}) for name, fields in columns.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:
+        raise UserError(f"{path}: not the record of a run ({type(e).__name__}: {e}). Give another --out.") from e
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file at once: a kill leaves the old one or the new one, never half of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".part")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as e:
+        raise UserError(f"{path}: cannot be written ({e.strerror or e}). Give another --out.") from e
+
+
+def claim(folder: Path, column: str, predictions: Path, run: Run) -> None:
+    """Make a folder this run's, or recognise that it is. Raises UserError naming what differs."""
+    runs = read_runs(folder)
+    known = runs.get(column)
+    if known is None and predictions.exists() and predictions.stat().st_size:
+        raise UserError(f"{predictions} exists, but {folder / 'run.json'} has no run '{column}'. Give another --out.")
+    if known is not None and (differing := _differences(known, run)):
+        raise UserError(f"{folder} holds another run '{column}': {'; '.join(differing)}. Give another --out.")
+    earlier = tuple(_ended(start, predictions) for start in known.provenance) if known else ()
+    _store(folder, {**runs, column: replace(run, provenance=(*earlier, provenance()))})
+
+
+def _ended(start: Mapping[str, Any], predictions: Path) -> Mapping[str, Any]:
+    """A start with its seconds: a killed one ended with the last answer that it wrote."""
+    if start.get("seconds") is not None or not predictions.exists():
+        return start
+    began = datetime.fromisoformat(start["started"]).timestamp()
+    return {**start, "seconds": max(0.0, round(predictions.stat().st_mtime - began, 3))}
+
+
+def _differences(known: Run, run: Run) -> list[str]:
+    """What differs, in words. A model or data set that moved elsewhere is still the same: its hash decides."""
+    before, now = ({"model": r.model, "data_sha256": r.data_sha256, **r.settings} for r in (known, run))
+    if before.get("model_sha256") and before.get("model_sha256") == now.get("model_sha256"):
+        before.pop("model"), now.pop("model")
+    return [f"{name} is {now.get(name)!r} here and {before.get(name)!r} there"
+            for name in {**before, **now} if before.get(name) != now.get(name)]
+
+
+@contextmanager
+def timed(folder: Path, column: str) -> Iterator[None]:
+    """Add the seconds spent inside to the run's last start, also when it ends by an error."""
+    began = time()
+    try:
+        yield
+    finally:
+        runs = read_runs(folder)
+        *earlier, last = runs[column].provenance
+        starts = (*earlier, {**last, "gpu": _gpu(), "seconds": round(time() - began, 3)})
+        seconds = sum(start["seconds"] or 0.0 for start in starts)
+        _store(folder, {**runs, column: replace(runs[column], provenance=starts, seconds=round(seconds, 3))})
+
+
+def _store(folder: Path, runs: Mapping[str, Run]) -> None:
+    text = json.dumps({name: asdict(run) for name, run in runs.items()}, indent=2, ensure_ascii=False)
+    write_text(folder / "run.json", text + "\n")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another process is writing to. (Windows has no such lock, and goes without.)"""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as e:
+        raise UserError(f"{folder}: another latexocr is writing there now. Wait for it, or give another --out.") from e
+    finally:
+        os.close(handle)

@@ -1,0 +1,262 @@
+"""Predict, resumably, and score what was predicted: the two halves of a benchmark, which meet in a file.
+
+Takes a reader and samples, gives a predictions file; takes predictions files and samples, gives a Report.
+Does not know how a model is loaded, nor how a report looks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latexocr.bench.folder import Run, alone, claim, timed
+from latexocr.bench.slices import Slice, slices
+from latexocr.errors import UserError
+from latexocr.latex.canonical import Level, equal
+from latexocr.reading import Reader
+from latexocr.records import Prediction, Sample, failure, read_predictions, write_predictions
+from latexocr.scoring.failures import classify
+from latexocr.scoring.metrics import METRICS, Comparison, Score, tabulate
+from latexocr.scoring.statistics import compare, score
+
+if TYPE_CHECKING:
+    import numpy as np
+
+HEADLINE = "exact_visual"
+LEVELS = {level: f"exact_{level.name.lower()}" for level in Level}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one column says of one sample, judged."""
+
+    latex: str
+    failure: str
+    """Kind in the failure ledger; "ok" for a right answer."""
+    level: str | None
+    """Strictest level of equality with the reference that holds; None where none does."""
+    edit_distance: float
+    """Token edits divided by the longer length, 0 to 1."""
+    correct: bool
+    """Equal at the headline level."""
+    error: str = ""
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample of a report, with the answer of each column."""
+
+    id: str
+    subset: str
+    reference: str
+    answers: Mapping[str, Answer]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a benchmark found. Columns are "base" and, where two models are compared, "tuned"."""
+
+    runs: Mapping[str, Run]
+    scores: Mapping[str, Sequence[Score]]
+    comparisons: Sequence[Comparison]
+    """Tuned minus base, one for each metric; empty with one column."""
+    slices: Sequence[Slice]
+    rows: Sequence[Row]
+
+
+class Deferred:
+    """A reader whose model is loaded when the first sample is read: a finished run is scored without its model."""
+
+    def __init__(self, load: Callable[[], Reader]) -> None:
+        self._load = load
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return self._load()
+
+    def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+        yield from self._reader.read(samples)
+
+
+class Recorded:
+    """A reader that repeats the predictions of a file: anybody's output can be a column."""
+
+    def __init__(self, predictions: Iterable[Prediction]) -> None:
+        self._by_id = {prediction.id: prediction for prediction in predictions}
+
+    def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+        yield from (self._by_id[sample.id] for sample in samples)
+
+
+def predict(reader: Reader, samples: Sequence[Sample], out: Path, *, label: str = "",
+            retry_errors: bool = False, show: Callable[[Prediction], None] | None = None) -> list[Prediction]:
+    """One prediction for each sample, in their order, also in the JSON lines file `out`.
+
+    What `out` holds already is not read again; an unfinished last line is dropped; with `retry_errors`, samples that
+    failed are read anew. `show` is called with each new prediction as it comes. A progress bar is on stderr.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with alone(out.parent):
+        done = _finished(samples, out, retry_errors=retry_errors)
+        todo = [sample for sample in samples if sample.id not in done]
+        if todo:
+            write_predictions(out, _watched(_read_each(reader, todo), len(done), len(samples), label, show))
+        return _in_order(samples, out)
+
+
+def record(reader: Reader, samples: Sequence[Sample], folder: Path, column: str, run: Run, *,
+           retry_errors: bool = False) -> list[Prediction]:
+    """The predictions of one column of a run folder, made or continued; raises UserError if the folder is another's."""
+    out = folder / f"predictions-{column}.jsonl"
+    claim(folder, column, out, run)
+    with timed(folder, column):
+        return predict(reader, samples, out, label=column, retry_errors=retry_errors)
+
+
+def _watched(predictions: Iterator[Prediction], done: int, n: int, label: str,
+             show: Callable[[Prediction], None] | None) -> Iterator[Prediction]:
+    from tqdm import tqdm
+
+    with tqdm(predictions, desc=label or None, initial=done, total=n, unit=" pictures", dynamic_ncols=True) as bar:
+        for prediction in bar:
+            yield prediction  # Resumed after the line is in the file: nothing is shown that a kill could take back.
+            if show is not None:
+                with tqdm.external_write_mode():
+                    show(prediction)
+
+
+def _read_each(reader: Reader, samples: Sequence[Sample]) -> Iterator[Prediction]:
+    """The reader's predictions; where it breaks, the sample that broke it becomes a failure and the rest goes on.
+
+    A batch breaks as a whole, so after a break the next sample is read alone: only a sample that fails alone is one.
+    A UserError (no model, no server) stops the run, which can be continued.
+    """
+    todo, singly = list(samples), False
+    while todo:
+        try:
+            for prediction in reader.read(todo[:1] if singly else list(todo)):
+                if prediction.id != todo[0].id:
+                    raise UserError(f"The reader answered {prediction.id!r} where {todo[0].id!r} was asked. "
+                                    "A reader yields one prediction a sample, in order.")
+                yield prediction
+                del todo[0]
+            if todo and not singly:
+                raise UserError(f"The reader gave no prediction for {todo[0].id!r}. It must yield one a sample.")
+            singly = False
+        except UserError:
+            raise
+        except Exception as e:  # Whatever a model's code raises on one picture must not lose the others.
+            if singly:
+                yield failure(todo.pop(0), f"{type(e).__name__}: {e}")
+            singly = not singly
+
+
+def _finished(samples: Sequence[Sample], out: Path, *, retry_errors: bool) -> set[str]:
+    """Ids that `out` holds, after mending its end. Raises UserError on ids that are doubled or not among the samples."""
+    if not out.exists():
+        return set()
+    _mend(out)
+    predictions = read_predictions(out)
+    kept = [p for p in predictions if not (retry_errors and p.stop == "error")]
+    if len(kept) < len(predictions):
+        _replace(out, kept)
+    _refuse_strangers(samples, kept, str(out))
+    return {prediction.id for prediction in kept}
+
+
+def _mend(out: Path) -> None:
+    """Cut what follows the last newline: the line that a killed run was writing."""
+    with out.open("rb+") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def _in_order(samples: Sequence[Sample], out: Path) -> list[Prediction]:
+    """The predictions in the order of the samples; the file is put into it too, where a retry left it otherwise."""
+    found = read_predictions(out) if out.exists() else []
+    by_id = {prediction.id: prediction for prediction in found}
+    ordered = [by_id[sample.id] for sample in samples]
+    if [p.id for p in found] != [p.id for p in ordered]:
+        _replace(out, ordered)
+    return ordered
+
+
+def _replace(out: Path, predictions: Sequence[Prediction]) -> None:
+    beside = out.with_name(out.name + ".part")
+    beside.unlink(missing_ok=True)
+    write_predictions(beside, predictions)
+    beside.replace(out)
+
+
+def _refuse_strangers(samples: Iterable[Sample], predictions: Iterable[Prediction], where: str) -> None:
+    known = {sample.id for sample in samples}
+    times = Counter(prediction.id for prediction in predictions)
+    if doubled := [id for id, n in times.items() if n > 1]:
+        raise UserError(f"{where}: {_some(doubled)} twice or more. Each sample needs exactly one prediction.")
+    if extra := [id for id in times if id not in known]:
+        raise UserError(f"{where}: {_some(extra)} not in the data. Score it with the data it was made from.")
+
+
+def _some(ids: Sequence[str]) -> str:
+    shown = ", ".join(repr(id) for id in ids[:3])
+    return f"{shown} and {len(ids) - 3} more ids" if len(ids) > 3 else shown
+
+
+def paired(samples: Sequence[Sample], predictions: Sequence[Prediction], where: str) -> list[Prediction]:
+    """The predictions in the order of the samples. Raises UserError on ids missing, extra or doubled, naming `where`."""
+    _refuse_strangers(samples, predictions, where)
+    by_id = {prediction.id: prediction for prediction in predictions}
+    if missing := [sample.id for sample in samples if sample.id not in by_id]:
+        raise UserError(f"{where}: no prediction for {_some(missing)}. A failure needs a line too: empty 'latex', "
+                        "'stop': 'error'.")
+    return [by_id[sample.id] for sample in samples]
+
+
+def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], runs: Mapping[str, Run], *,
+             seed: int = 0) -> Report:
+    """The report of one or two columns of predictions; with two, the second is compared with the first.
+
+    `seed` is that of resampling. Raises UserError where a sample has no reference, or ids do not pair.
+    """
+    if not samples:
+        raise UserError("No samples to score. Give --data something with pictures and references.")
+    if bare := [sample.id for sample in samples if sample.latex is None]:
+        raise UserError(f"No reference for {_some(bare)}, so nothing to score. Use `latexocr transcribe` on pictures alone.")
+    answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
+    tables = {name: _tables(samples, predictions) for name, predictions in answers.items()}
+    scores = {name: [score(metric, tables[name][key], seed=seed) for key, metric in METRICS.items()] for name in answers}
+    base, *others = answers
+    comparisons = [compare(metric, tables[base][key], tables[other][key], seed=seed)
+                   for other in others for key, metric in METRICS.items()]
+    judged = {name: _judge(samples, answers[name], tables[name]) for name in answers}
+    rows = [Row(sample.id, sample.subset, sample.latex or "", {name: judged[name][i] for name in judged})
+            for i, sample in enumerate(samples)]
+    headline = {name: tables[name][HEADLINE] for name in tables}
+    return Report(runs, scores, comparisons, slices(samples, METRICS[HEADLINE], headline, seed=seed), rows)
+
+
+def _tables(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
+    pairs = [(_text(prediction, sample.latex or ""), sample.latex or "")
+             for sample, prediction in zip(samples, predictions, strict=True)]
+    return {key: tabulate(metric, pairs) for key, metric in METRICS.items()}
+
+
+def _text(prediction: Prediction, reference: str) -> str:
+    """The text to be scored. A failure must not equal a reference that shows nothing, so there it is a sign of its own."""
+    return "\N{REPLACEMENT CHARACTER}" if prediction.stop == "error" and equal("", reference, max(Level)) else prediction.latex
+
+
+def _judge(samples: Sequence[Sample], predictions: Sequence[Prediction], tables: Mapping[str, np.ndarray]) -> list[Answer]:
+    judged = []
+    for i, (sample, prediction) in enumerate(zip(samples, predictions, strict=True)):
+        values = {key: METRICS[key].value(tables[key][i]) for key in (*LEVELS.values(), "edit_distance")}
+        level = next((level.name.lower() for level, key in LEVELS.items() if values[key] > 0), None)
+        judged.append(Answer(prediction.latex, classify(prediction, sample.latex or ""), level, values["edit_distance"],
+                             values[HEADLINE] > 0, prediction.error, prediction.confidence))
+    return judged
