@@ -1,0 +1,260 @@
+"""A reader whose model runs in this process, through transformers.
+
+Takes the folder of a model or of an adapter, and samples; gives predictions. Knows nothing of servers, references,
+metrics or training.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from latexocr.errors import UserError
+from latexocr.reading import GenerateConfig
+from latexocr.reading.conversation import conversation, formula
+from latexocr.reading.images import prepare
+from latexocr.reading.inputs import encode, load_processor, render, resolve
+from latexocr.records import Prediction, Sample, failure
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+    from transformers import PreTrainedModel, ProcessorMixin
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+WINDOW = 4
+"""Batches of pictures that are sorted by size together; results of a window come when its pictures are read."""
+
+
+def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "auto",
+               config: GenerateConfig = GenerateConfig(), download: bool = False,
+               trust_remote_code: bool = False) -> LocalReader:
+    """The reader of "builtin", a model folder, an adapter folder or a hub name in this machine's cache.
+
+    Raises UserError where there is no such model, or an adapter's base is not here.
+    """
+    folder = resolve(path, download=download)
+    device = pick_device(device)
+    options = {"download": download, "trust_remote_code": trust_remote_code}
+    dtype = pick_dtype(dtype, device)
+    if (folder / "adapter_config.json").is_file():
+        # Merged in float32 and rounded once: no slower than the base, and what an export holds.
+        model = load_adapter(folder, dtype="float32", **options).merge_and_unload()
+        processor = load_processor(base_folder(folder, download=download), trust_remote_code=trust_remote_code)
+    else:
+        model = load_weights(folder, dtype=dtype, trust_remote_code=trust_remote_code)
+        processor = load_processor(folder, trust_remote_code=trust_remote_code)
+    return reader_of(model, processor, device=device, dtype=dtype, config=config)
+
+
+def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str, dtype: str,
+              config: GenerateConfig = GenerateConfig()) -> LocalReader:
+    """A reader around weights already in memory; they are moved, cast and set to answer greedily, in place."""
+    import torch
+    from transformers import GenerationConfig
+
+    ends = end_tokens(model, processor)
+    pad = min(ends) if processor.tokenizer.pad_token_id is None else processor.tokenizer.pad_token_id
+    # The checkpoint's own settings (sampling, penalties) are not ours: only its tokens are kept.
+    model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=pad)
+    model = model.to(device=device, dtype=getattr(torch, dtype)).eval()
+    return LocalReader(model, processor, frozenset(ends), config)
+
+
+def pick_device(device: str) -> str:
+    """The device to use: with "auto", a GPU where there is one. Raises UserError where it is not on this machine."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(device.split(":")[0], False):
+        raise UserError(f"Device {device} is not on this machine (found: {', '.join(n for n in there if there[n])}).")
+    return device
+
+
+def pick_dtype(dtype: str, device: str) -> str:
+    """Number format for a device: with "auto", 16 bits on a GPU and float32 elsewhere."""
+    import torch
+
+    if dtype != "auto":
+        return dtype
+    if not device.startswith("cuda"):
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+
+
+def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The model of a folder, on the CPU. Raises UserError where transformers cannot load it."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    try:
+        with _no_progress_bars():
+            return AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=getattr(torch, dtype), local_files_only=True, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError) as e:
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise UserError(f"{folder}: transformers cannot load this as an image-to-text model ({reason}).") from e
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Loading a small model takes a moment; a bar for it would stay between the results."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def base_folder(adapter: Path, *, download: bool = False) -> Path:
+    """The folder of the model that an adapter was trained on. Raises UserError where it is not on this machine."""
+    try:
+        name = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise UserError(f"{adapter}: adapter_config.json cannot be read, or names no base model ({e}).") from e
+    try:
+        return resolve(name, download=download)
+    except UserError as e:
+        raise UserError(f"{adapter}: the base model of this adapter is missing. {e}") from e
+
+
+def load_adapter(folder: Path, *, dtype: str, download: bool = False, trust_remote_code: bool = False) -> Any:
+    """Base and adapter, not merged (a PeftModel), on the CPU."""
+    base = base_folder(folder, download=download)
+    try:
+        from peft import PeftModel
+    except ImportError as e:
+        raise UserError(f"{folder} is an adapter, and reading it needs peft: pip install 'latexocr[train]'.") from e
+    from safetensors import SafetensorError
+
+    model = load_weights(base, dtype=dtype, trust_remote_code=trust_remote_code)
+    try:
+        return PeftModel.from_pretrained(model, str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+        raise UserError(f"{folder}: this adapter does not fit its base model {base} ({reason}).") from e
+
+
+def end_tokens(model: PreTrainedModel, processor: ProcessorMixin) -> set[int]:
+    """The tokens that end an answer, by the model's generation settings and its tokenizer."""
+    named = model.generation_config.eos_token_id
+    ends = set(named if isinstance(named, list) else [named]) | {processor.tokenizer.eos_token_id}
+    ends.discard(None)
+    if not ends:
+        raise UserError(f"{model.name_or_path}: no end token in generation_config.json or tokenizer_config.json.")
+    return ends
+
+
+@dataclass(frozen=True)
+class LocalReader:
+    """A model in this process. Batches hold pictures of similar size; results come in the order of the samples."""
+
+    model: PreTrainedModel
+    processor: ProcessorMixin
+    ends: frozenset[int]
+    config: GenerateConfig
+
+    def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+        samples = iter(samples)
+        size = self.config.batch_size
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            while window := list(itertools.islice(samples, WINDOW * size)):
+                yield from self._read_window(window, list(pool.map(_picture, window)))
+
+    def _read_window(self, samples: list[Sample], pictures: list[Image | UserError]) -> Iterator[Prediction]:
+        """Predictions of a window: batches of like size, handed on as soon as all before them are there."""
+        done = {i: failure(samples[i], p) for i, p in enumerate(pictures) if isinstance(p, Exception)}
+        todo = sorted((i for i in range(len(samples)) if i not in done),
+                      key=lambda i: (pictures[i].width * pictures[i].height, pictures[i].size))
+        handed = 0
+        for start in range(0, len(todo), self.config.batch_size):
+            batch = todo[start:start + self.config.batch_size]
+            done |= zip(batch, self._read_batch([samples[i] for i in batch], [pictures[i] for i in batch]))
+            while handed in done:
+                yield done.pop(handed)
+                handed += 1
+        while handed in done:
+            yield done.pop(handed)
+            handed += 1
+
+    def _read_batch(self, samples: list[Sample], pictures: list[Image]) -> list[Prediction]:
+        """One answer a picture. What a batch cannot do (memory, one odd picture) its halves try; one alone fails."""
+        try:
+            return [self._prediction(*answer) for answer in zip(samples, *self._generate(pictures))]
+        except (RuntimeError, ValueError) as e:
+            if len(samples) == 1:
+                return [failure(samples[0], f"{type(e).__name__}: {e}".splitlines()[0])]
+        half = len(samples) // 2
+        return (self._read_batch(samples[:half], pictures[:half]) + self._read_batch(samples[half:], pictures[half:]))
+
+    def _generate(self, pictures: list[Image]) -> tuple[list[list[int]], list[list[float]]]:
+        """New tokens of each picture, and their log probabilities."""
+        import torch
+
+        config = self.config
+        texts = [render(self.processor, conversation(picture), ask=True) for picture in pictures]
+        inputs = encode(self.processor, texts, pictures, side="left").to(self.model.device, self.model.dtype)
+        chosen = ChosenProbabilities(inputs["input_ids"].shape[1])
+        sampling = {"do_sample": False}
+        if config.temperature:
+            sampling = {"do_sample": True, "temperature": config.temperature}
+            torch.manual_seed(config.seed)
+        with torch.inference_mode():
+            tokens = self.model.generate(**inputs, **sampling, max_new_tokens=config.max_tokens,
+                                         logits_processor=[chosen])
+        answers = tokens[:, chosen.prompt:]
+        return answers.tolist(), chosen.of(answers).tolist()
+
+    def _prediction(self, sample: Sample, tokens: list[int], log_probabilities: list[float]) -> Prediction:
+        end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
+        said = tokens if end is None else tokens[:end]
+        counted = log_probabilities[:len(said) + (end is not None)]
+        reply = self.processor.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return Prediction(sample.id, formula(reply), reply, tokens=len(said), stop="length" if end is None else "end",
+                          confidence=math.exp(sum(counted) / len(counted)))
+
+
+def _picture(sample: Sample) -> Image | UserError:
+    try:
+        return prepare(sample.image)
+    except UserError as e:
+        return e
+
+
+class ChosenProbabilities:
+    """Collects, as a logits processor, the log probability of every chosen token; keeps one step of logits at a time."""
+
+    def __init__(self, prompt: int) -> None:
+        self.prompt = prompt
+        self._last: torch.Tensor | None = None
+        self._chosen: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        self._settle(input_ids[:, -1])
+        self._last = scores.float().log_softmax(dim=-1)
+        return scores
+
+    def _settle(self, tokens: torch.Tensor) -> None:
+        if self._last is not None:
+            self._chosen.append(self._last.gather(1, tokens[:, None]))
+
+    def of(self, answers: torch.Tensor) -> torch.Tensor:
+        """Log probabilities of the tokens of `answers`, the same shape; those after an end token mean nothing."""
+        import torch
+
+        self._settle(answers[:, -1])
+        return torch.cat(self._chosen, dim=1)
