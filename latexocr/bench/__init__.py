@@ -1,1 +1,1 @@
-"""Models times samples, and a verdict: predictions files, scores, the base-against-tuned comparison, and their pages."""
+"""Models times samples, and a verdict: predictions, scores, the comparison of base and tuned, pages."""

@@ -24,9 +24,9 @@ from typing import Any
 
 from latexocr.errors import UserError
 
-PACKAGES = ("latexocr", "torch", "transformers", "peft", "trl", "unsloth", "vllm", "numpy", "pillow", "sacrebleu", "scipy")
+PACKAGES = ("latexocr", "torch", "transformers", "peft", "unsloth", "vllm", "numpy", "pillow", "sacrebleu", "scipy")
 EDGE = 1 << 20
-"""Bytes read from either end of each file of a model folder: trained weights differ there, and 50 GB need not be read."""
+"""Bytes read from either end of each file of a model folder: trained weights differ there; 50 GB need not be read."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def fingerprint(path: Path) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """This start: command line, time, commit of the code, package versions, processor, and the GPU if torch knows one."""
+    """This start: command line, time, commit of the code, package versions, processor, and GPU if torch is loaded."""
     commit, dirty = _commit()
     return {
         "command": shlex.join(sys.argv),

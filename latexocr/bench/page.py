@@ -23,13 +23,14 @@ WIDEST, HIGHEST = 900, 420
 """Pixels of an embedded picture; larger ones are shrunk, so that a page of hundreds stays a few megabytes."""
 
 MATHML = frozenset(
-    "math mrow mi mn mo mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom mfenced menclose msub msup msubsup "
-    "munder mover munderover mmultiscripts mprescripts mtable mtr mlabeledtr mtd".split()
+    "math mrow mi mn mo mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom mfenced menclose msub msup "
+    "msubsup munder mover munderover mmultiscripts mprescripts mtable mtr mlabeledtr mtd".split()
 )
 ATTRIBUTES = frozenset(
-    "display displaystyle scriptlevel mathvariant mathsize mathcolor mathbackground linethickness lspace rspace stretchy "
-    "symmetric fence separator form minsize maxsize largeop movablelimits accent accentunder width height depth voffset "
-    "columnalign rowalign columnlines rowlines columnspacing rowspacing frame framespacing notation open close".split()
+    "display displaystyle scriptlevel mathvariant mathsize mathcolor mathbackground linethickness lspace rspace "
+    "stretchy symmetric fence separator form minsize maxsize largeop movablelimits accent accentunder width height "
+    "depth voffset columnalign rowalign columnlines rowlines columnspacing rowspacing frame framespacing notation "
+    "open close".split()
 )
 
 
@@ -54,7 +55,7 @@ def mathml(latex: str) -> Markup | None:
     try:
         # Text is escaped here: the library's own output has \\text{<script>} as it came, and \\href as a link.
         return Markup(_markup(convert_to_element(latex, display="block")))
-    except Exception:  # A prediction may be anything, and the library fails on it in many ways; the source is shown then.
+    except Exception:  # A prediction may be anything, and the library fails on it in many ways: show the source.
         return None
 
 

@@ -1,72 +1,20 @@
-"""Predict, resumably, and score what was predicted: the two halves of a benchmark, which meet in a file.
+"""Predict, so that a run can be stopped at any moment and continued: one prediction a sample, in a file.
 
-Takes a reader and samples, gives a predictions file; takes predictions files and samples, gives a Report.
-Does not know how a model is loaded, nor how a report looks.
+Takes a reader and samples, gives predictions; also pairs the predictions of anybody with samples by id.
+Does not know how a model is loaded, nor what a right answer is.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from latexocr.bench.folder import Run, alone, claim, timed
-from latexocr.bench.slices import Slice, slices
 from latexocr.errors import UserError
-from latexocr.latex.canonical import Level, equal
 from latexocr.reading import Reader
 from latexocr.records import Prediction, Sample, failure, read_predictions, write_predictions
-from latexocr.scoring.failures import classify
-from latexocr.scoring.metrics import METRICS, Comparison, Score, tabulate
-from latexocr.scoring.statistics import compare, score
-
-if TYPE_CHECKING:
-    import numpy as np
-
-HEADLINE = "exact_visual"
-LEVELS = {level: f"exact_{level.name.lower()}" for level in Level}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one column says of one sample, judged."""
-
-    latex: str
-    failure: str
-    """Kind in the failure ledger; "ok" for a right answer."""
-    level: str | None
-    """Strictest level of equality with the reference that holds; None where none does."""
-    edit_distance: float
-    """Token edits divided by the longer length, 0 to 1."""
-    correct: bool
-    """Equal at the headline level."""
-    error: str = ""
-    confidence: float | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One sample of a report, with the answer of each column."""
-
-    id: str
-    subset: str
-    reference: str
-    answers: Mapping[str, Answer]
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that a benchmark found. Columns are "base" and, where two models are compared, "tuned"."""
-
-    runs: Mapping[str, Run]
-    scores: Mapping[str, Sequence[Score]]
-    comparisons: Sequence[Comparison]
-    """Tuned minus base, one for each metric; empty with one column."""
-    slices: Sequence[Slice]
-    rows: Sequence[Row]
 
 
 class Deferred:
@@ -157,7 +105,7 @@ def _read_each(reader: Reader, samples: Sequence[Sample]) -> Iterator[Prediction
 
 
 def _finished(samples: Sequence[Sample], out: Path, *, retry_errors: bool) -> set[str]:
-    """Ids that `out` holds, after mending its end. Raises UserError on ids that are doubled or not among the samples."""
+    """Ids that `out` holds, after mending its end. Raises UserError on ids doubled or not among the samples."""
     if not out.exists():
         return set()
     _mend(out)
@@ -198,65 +146,30 @@ def _refuse_strangers(samples: Iterable[Sample], predictions: Iterable[Predictio
     known = {sample.id for sample in samples}
     times = Counter(prediction.id for prediction in predictions)
     if doubled := [id for id, n in times.items() if n > 1]:
-        raise UserError(f"{where}: {_some(doubled)} twice or more. Each sample needs exactly one prediction.")
+        raise UserError(f"{where}: {some(doubled)} twice or more. Each sample needs exactly one prediction.")
     if extra := [id for id in times if id not in known]:
-        raise UserError(f"{where}: {_some(extra)} not in the data. Score it with the data it was made from.")
+        raise UserError(f"{where}: {some(extra)} not among the samples. Give the data "
+                        "it was made from, or another --out.")
 
 
-def _some(ids: Sequence[str]) -> str:
+def some(ids: Sequence[str]) -> str:
     shown = ", ".join(repr(id) for id in ids[:3])
     return f"{shown} and {len(ids) - 3} more ids" if len(ids) > 3 else shown
 
 
 def paired(samples: Sequence[Sample], predictions: Sequence[Prediction], where: str) -> list[Prediction]:
-    """The predictions in the order of the samples. Raises UserError on ids missing, extra or doubled, naming `where`."""
+    """The predictions in the order of the samples. Raises UserError, naming `where`, on missing, extra, doubled ids."""
     _refuse_strangers(samples, predictions, where)
     by_id = {prediction.id: prediction for prediction in predictions}
     if missing := [sample.id for sample in samples if sample.id not in by_id]:
-        raise UserError(f"{where}: no prediction for {_some(missing)}. A failure needs a line too: empty 'latex', "
+        raise UserError(f"{where}: no prediction for {some(missing)}. A failure needs a line too: empty 'latex', "
                         "'stop': 'error'.")
     return [by_id[sample.id] for sample in samples]
 
 
-def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], runs: Mapping[str, Run], *,
-             seed: int = 0) -> Report:
-    """The report of one or two columns of predictions; with two, the second is compared with the first.
-
-    `seed` is that of resampling. Raises UserError where a sample has no reference, or ids do not pair.
-    """
-    if not samples:
-        raise UserError("No samples to score. Give --data something with pictures and references.")
-    if bare := [sample.id for sample in samples if sample.latex is None]:
-        raise UserError(f"No reference for {_some(bare)}, so nothing to score. Use `latexocr transcribe` on pictures alone.")
-    answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
-    tables = {name: _tables(samples, predictions) for name, predictions in answers.items()}
-    scores = {name: [score(metric, tables[name][key], seed=seed) for key, metric in METRICS.items()] for name in answers}
-    base, *others = answers
-    comparisons = [compare(metric, tables[base][key], tables[other][key], seed=seed)
-                   for other in others for key, metric in METRICS.items()]
-    judged = {name: _judge(samples, answers[name], tables[name]) for name in answers}
-    rows = [Row(sample.id, sample.subset, sample.latex or "", {name: judged[name][i] for name in judged})
-            for i, sample in enumerate(samples)]
-    headline = {name: tables[name][HEADLINE] for name in tables}
-    return Report(runs, scores, comparisons, slices(samples, METRICS[HEADLINE], headline, seed=seed), rows)
-
-
-def _tables(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
-    pairs = [(_text(prediction, sample.latex or ""), sample.latex or "")
-             for sample, prediction in zip(samples, predictions, strict=True)]
-    return {key: tabulate(metric, pairs) for key, metric in METRICS.items()}
-
-
-def _text(prediction: Prediction, reference: str) -> str:
-    """The text to be scored. A failure must not equal a reference that shows nothing, so there it is a sign of its own."""
-    return "\N{REPLACEMENT CHARACTER}" if prediction.stop == "error" and equal("", reference, max(Level)) else prediction.latex
-
-
-def _judge(samples: Sequence[Sample], predictions: Sequence[Prediction], tables: Mapping[str, np.ndarray]) -> list[Answer]:
-    judged = []
-    for i, (sample, prediction) in enumerate(zip(samples, predictions, strict=True)):
-        values = {key: METRICS[key].value(tables[key][i]) for key in (*LEVELS.values(), "edit_distance")}
-        level = next((level.name.lower() for level, key in LEVELS.items() if values[key] > 0), None)
-        judged.append(Answer(prediction.latex, classify(prediction, sample.latex or ""), level, values["edit_distance"],
-                             values[HEADLINE] > 0, prediction.error, prediction.confidence))
-    return judged
+def covered(everything: Sequence[Sample], samples: Sequence[Sample], predictions: Sequence[Prediction], where: str
+            ) -> list[Prediction]:
+    """The predictions of `samples`, a part of `everything`, from a file that may be about the part or the whole."""
+    _refuse_strangers(everything, predictions, where)
+    wanted = {sample.id for sample in samples}
+    return paired(samples, [prediction for prediction in predictions if prediction.id in wanted], where)

@@ -1,0 +1,207 @@
+"""A Report as JSON, as one self-contained page, and as a table for the terminal.
+
+Takes a Report and the samples it is about, gives text. Computes no score.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from latexocr.scoring.metrics import METRICS, Comparison
+
+from latexocr.bench.folder import write_text
+from latexocr.bench.judge import HEADLINE, LEVELS, Report, Row
+from latexocr.bench.page import Chart, render
+from latexocr.records import Sample
+
+GALLERY = {"losses": 60, "wins": 60, "both-wrong": 60, "wrong": 160, "both-right": 20, "right": 40}
+"""Most examples of each outcome on the page, in the order shown."""
+
+EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
+"""Upper edges of the bins of the histogram of edit distances; the first bin is exactly 0."""
+
+KINDS = {
+    "ok": "equal to the reference (visual)",
+    "wrong": "a formula, but another one",
+    "empty": "no answer",
+    "prose": "words instead of a formula",
+    "truncated": "cut off at the token limit",
+    "loop": "repeats itself",
+    "unbalanced": "braces or environments left open",
+    "unparsable": "not LaTeX that can be parsed",
+    "reference-defect": "the reference itself cannot be parsed; still in every score",
+    "server-error": "the picture could not be read, or the reader failed",
+}
+
+
+def write_report(report: Report, samples: Sequence[Sample], folder: Path) -> None:
+    """Write `report.json` and `report.html`, each replaced at once."""
+    write_text(folder / "report.json", json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "report.html", page(report, samples))
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as plain JSON values; a number that is none (an interval of one sample) is null."""
+    return _plain(asdict(report))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def shown(value: float, metric: str) -> str:
+    """A value in the metric's unit, with the digits that make sense for it."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value * 100:.1f}" if METRICS[metric].unit == "%" else f"{value:.4f}"
+
+
+def signed(value: float, metric: str) -> str:
+    """A difference with its sign; a true minus, so that columns align."""
+    text = shown(abs(value), metric)
+    return text if text.strip("0.") == "" or text == "–" else ("+" if value > 0 else "−") + text
+
+
+def p_value(p: float) -> str:
+    return "–" if not math.isfinite(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def label(metric: str) -> str:
+    """A metric's name in words."""
+    return METRICS[metric].name.replace("_", " ")
+
+
+def _difference(c: Comparison) -> str:
+    return f"{signed(c.delta, c.metric)} [{signed(c.low, c.metric)}, {signed(c.high, c.metric)}]"
+
+
+def table(report: Report) -> str:
+    """Scores and comparison for a terminal: one line a metric."""
+    columns = list(report.scores)
+    rows = [["", *columns] + (["tuned - base", "p", ""] if report.comparisons else [])]
+    compared = {c.metric: c for c in report.comparisons}
+    for i, first in enumerate(report.scores[columns[0]]):
+        metric = METRICS[first.metric]
+        unit, better = " %" if metric.unit == "%" else "", "" if metric.higher_is_better else " (lower is better)"
+        row = [f"{label(first.metric)}{unit}{better}"]
+        for name in columns:
+            s = report.scores[name][i]
+            row.append(f"{shown(s.value, s.metric)} [{shown(s.low, s.metric)}, {shown(s.high, s.metric)}]")
+        if c := compared.get(first.metric):
+            row += [_difference(c), p_value(c.p), c.verdict]
+        rows.append(row)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    last = 1 + len(columns) + (2 if report.comparisons else 0)
+    lines = ["  ".join(cell.ljust(w) if i in (0, last) else cell.rjust(w)
+                       for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+    return "\n".join([*lines, "", f"n = {len(report.rows)}; in brackets, 95 % intervals", *_headline_lines(report)])
+
+
+def _headline_lines(report: Report) -> list[str]:
+    headline = next(s for s in report.scores[next(iter(report.scores))] if s.metric == HEADLINE)
+    failed = {name: sum(bool(row.answers[name].error) for row in report.rows) for name in report.scores}
+    lines = [f"{label(HEADLINE)}: {headline.signature}"]
+    lines += [f"{name}: {n} of {len(report.rows)} could not be read" for name, n in failed.items() if n]
+    return lines + ([verdict(report)] if report.comparisons else [])
+
+
+def verdict(report: Report) -> str:
+    """The outcome in one sentence; empty with one column."""
+    c = next((c for c in report.comparisons if c.metric == HEADLINE), None)
+    if c is None:
+        return ""
+    base, tuned = (next(s.value for s in scores if s.metric == HEADLINE) for scores in report.scores.values())
+    return (f"Exact match (visual): {shown(base, HEADLINE)} % base, {shown(tuned, HEADLINE)} % tuned, difference "
+            f"{_difference(c)} points, {'p ' if c.p < 0.001 else 'p = '}{p_value(c.p)}: {c.verdict}.")
+
+
+def outcome(row: Row) -> str:
+    """What an example shows: wins, losses, both-wrong or both-right; with one column, right or wrong."""
+    correct = [answer.correct for answer in row.answers.values()]
+    if len(correct) == 1:
+        return "right" if correct[0] else "wrong"
+    return {(True, True): "both-right", (False, False): "both-wrong",
+            (False, True): "wins", (True, False): "losses"}[correct[0], correct[1]]
+
+
+def _gallery(report: Report, samples: Sequence[Sample]) -> list[tuple[Sample, Row, str]]:
+    """Examples with picture: a few of each outcome, evenly spaced through the set, so that no choice is ours."""
+    picked = []
+    for kind, most in GALLERY.items():
+        rows = [i for i, row in enumerate(report.rows) if outcome(row) == kind]
+        step = max(1.0, len(rows) / most)
+        picked += [(samples[i], report.rows[i], kind) for i in rows_at(rows, step)]
+    return picked
+
+
+def rows_at(rows: Sequence[int], step: float) -> list[int]:
+    return [rows[int(k * step)] for k in range(int(len(rows) / step + 1e-9))]
+
+
+def _charts(report: Report) -> list[Chart]:
+    columns = list(report.scores)
+    values = {name: {s.metric: s.value for s in scores} for name, scores in report.scores.items()}
+    levels = Chart("Exact match by level of equality",
+                   "From identical strings to lenient reading. The rise is dialect; what then is missing, recognition.",
+                   [level.name.lower() for level in LEVELS],
+                   {name: [values[name][key] for key in LEVELS.values()] for name in columns}, "curve")
+    lengths = [s for s in report.slices if s.kind == "length"]
+    by_length = Chart("Exact match by length", "Visual level, by tokens of the reference.",
+                      [s.name.split(" tokens")[0].replace(" to ", "–").replace(" or more", "+") for s in lengths],
+                      {name: [s.scores[name].value for s in lengths] for name in columns}, "curve")
+    bars = {name: _histogram([row.answers[name].edit_distance for row in report.rows]) for name in columns}
+    top = max(0.2, math.ceil(max(max(b) for b in bars.values()) * 5) / 5)
+    edits = Chart("Edit distance", "Share of samples by token edits over the longer length; the first bar: no edit.",
+                  ["0", *(f"≤ {edge:g}" for edge in EDGES[1:])], bars, "bars", top=top)
+    return [levels, by_length, edits]
+
+
+def _histogram(distances: Sequence[float]) -> list[float]:
+    """Share of the distances in each bin of EDGES."""
+    bins = Counter(next(i for i, edge in enumerate(EDGES) if distance <= edge + 1e-9) for distance in distances)
+    return [bins[i] / len(distances) for i in range(len(EDGES))]
+
+
+def _ledger(report: Report) -> dict[str, dict[str, int]]:
+    counts = {name: Counter(row.answers[name].failure for row in report.rows) for name in report.scores}
+    found = {kind for counter in counts.values() for kind in counter}
+    known = [kind for kind in KINDS if kind in found]
+    return {kind: {name: counts[name][kind] for name in counts} for kind in known + sorted(found - set(KINDS))}
+
+
+def _tone(c: Comparison) -> str:
+    """Green or red only where the interval leaves out zero."""
+    if c.low <= 0 <= c.high:
+        return "soft"
+    return "good" if (c.delta > 0) == METRICS[c.metric].higher_is_better else "bad"
+
+
+def page(report: Report, samples: Sequence[Sample]) -> str:
+    """The report as one page that loads nothing from anywhere."""
+    columns = list(report.scores)
+    compared = {c.metric: c for c in report.comparisons}
+    lines = [{"label": label(s.metric), "metric": METRICS[s.metric], "comparison": compared.get(s.metric),
+              "scores": [report.scores[name][i] for name in columns]} for i, s in enumerate(report.scores[columns[0]])]
+    run = next(iter(report.runs.values()), None)
+    outcomes = Counter(outcome(row) for row in report.rows)
+    names = [report.runs[name].model if name in report.runs else name for name in columns]
+    return render(
+        "report.html.jinja", report=report, columns=columns, lines=lines, charts=_charts(report),
+        ledger=_ledger(report), title=f"{names[1]} against {names[0]}" if len(names) > 1 else names[0],
+        data=run.data if run else "",
+        verdict=verdict(report), tally=compared.get(HEADLINE), kinds=KINDS, gallery=_gallery(report, samples),
+        outcomes={kind: outcomes[kind] for kind in GALLERY if outcomes[kind]},
+        chosen="evenly spaced within each outcome", shown=shown, signed=signed, p_value=p_value, tone=_tone,
+    )
