@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urldefrag
 
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
@@ -38,7 +37,7 @@ class Retry:
     tries: int = 5
     """Requests for one sample before it becomes a failure."""
     first_wait_s: float = 0.5
-    """Seconds before the second try; doubled before each further one. A longer `Retry-After` of the server is obeyed."""
+    """Seconds before the second try; doubled before each further one. A longer `Retry-After` is obeyed."""
     longest_wait_s: float = 30.0
     timeout_s: float = 300.0
     """Seconds to wait for one answer."""
@@ -58,7 +57,7 @@ class _Refused(Exception):
 
 @dataclass
 class ServedReader:
-    """Reads samples through a server, `config.batch_size` requests in flight, predictions in the order of the samples."""
+    """Reads samples through a server, `config.batch_size` requests in flight; results in the samples' order."""
 
     url: str
     """The address up to `/v1`; `http://host:8000/v1#name` also names the model."""
@@ -71,12 +70,7 @@ class ServedReader:
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """One prediction a sample, in order. Raises UserError, before the first, if no server answers."""
-        import httpx  # here: reading from a folder or a file needs no HTTP client
-
-        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
-        limits = httpx.Limits(max_connections=self.config.batch_size)
-        timeout = httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s))
-        with httpx.Client(base_url=self._address, headers=headers, timeout=timeout, limits=limits) as client:
+        with self._client() as client:
             model = self._model_name(client)
             with ThreadPoolExecutor(self.config.batch_size) as pool:
                 yield from _in_order(pool, lambda sample: self._read_one(client, model, sample), samples,
@@ -84,16 +78,27 @@ class ServedReader:
 
     @property
     def _address(self) -> str:
-        return urldefrag(self.url).url.rstrip("/") + "/"
+        return self.url.partition("#")[0].rstrip("/") + "/"
+
+    def _client(self) -> httpx.Client:
+        import httpx  # here: reading with a model in this process needs no HTTP client
+
+        try:
+            return httpx.Client(
+                base_url=self._address, headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
+                timeout=httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s)),
+                limits=httpx.Limits(max_connections=self.config.batch_size))
+        except (httpx.InvalidURL, ValueError) as e:
+            raise UserError(f"{self.url}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
 
     def _model_name(self, client: httpx.Client) -> str:
-        """The model to ask for. Raises UserError where no server answers, or where it cannot be told which model is meant."""
+        """The model to ask for. Raises UserError where no server answers, or none or several models could be meant."""
         import httpx
 
-        named = self.model or urldefrag(self.url).fragment or None
+        named = self.model or self.url.partition("#")[2]
         try:
             answer = client.get("models", timeout=min(30.0, self.retry.timeout_s))
-        except (httpx.TransportError, httpx.InvalidURL) as e:
+        except httpx.TransportError as e:
             raise UserError(f"No server answers at {self._address} ({e}). Check the address, or start one: "
                             "serve/serve.sh FOLDER.") from e
         if answer.status_code in (401, 403):
@@ -105,7 +110,8 @@ class ServedReader:
             return names[0]
         found = ", ".join(names) if names else f"status {answer.status_code} and no list of models"
         raise UserError(f"{self._address}models: found {found}, expected one model. "
-                        f"Name it after the address: {self._address.rstrip('/')}#NAME.")
+                        "Give the address up to /v1, and the model's name after it where there are several: "
+                        "http://127.0.0.1:8000/v1#NAME.")
 
     def _read_one(self, client: httpx.Client, model: str, sample: Sample) -> Prediction:
         try:

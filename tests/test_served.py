@@ -1,0 +1,333 @@
+"""The reader of OpenAI-compatible servers: against small servers of every bad habit, and against a real vLLM."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from latexocr.errors import UserError
+from latexocr.reading import GenerateConfig
+from latexocr.reading.conversation import PROMPT
+from latexocr.reading.images import prepare
+from latexocr.reading.served import Retry, ServedReader
+from latexocr.records import Sample
+
+ROOT = Path(__file__).parent.parent
+SERVE_PYTHON = ROOT / ".venv-serve/bin/python"
+QUICK = Retry(tries=3, first_wait_s=0.01, timeout_s=0.5)
+
+Answer = tuple[int, Any, dict[str, str]]
+
+
+def said(text: str, *, finish: str = "stop", logprobs: list[float] | None = None) -> Answer:
+    """A well-formed answer of an OpenAI server."""
+    choice = {"message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    if logprobs is not None:
+        choice["logprobs"] = {"content": [{"token": "x", "logprob": value} for value in logprobs]}
+    return 200, {"choices": [choice], "usage": {"completion_tokens": 7}}, {}
+
+
+class Server(ThreadingHTTPServer):
+    """Answers chat requests by a function of the request and its number from 0, and remembers them."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Callable[[dict, int], Answer | None], models: list[str] | Answer) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answer, self.models = answer, models
+        self.requests: list[dict] = []
+        self.keys: list[str | None] = []
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.keys.append(self.headers["Authorization"])
+        models = self.server.models
+        self._send(models if isinstance(models, tuple) else (200, {"data": [{"id": name} for name in models]}, {}))
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            number = len(self.server.requests)
+            self.server.requests.append(request)
+            self.server.now += 1
+            self.server.most = max(self.server.most, self.server.now)
+        try:
+            answer = self.server.answer(request, number)
+        finally:
+            with self.server.lock:
+                self.server.now -= 1
+        if answer is not None:
+            self._send(answer)
+
+    def _send(self, answer: Answer) -> None:
+        status, body, headers = answer
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the reader may have stopped waiting
+            self.wfile.write(data)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(answer: Callable[[dict, int], Answer | None], models: list[str] | Answer = ["m"]) -> Server:  # noqa: B006
+        servers.append(Server(answer, models))
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def picture(width: int = 60) -> Image.Image:
+    """A black bar of that width on white."""
+    pixels = np.full((40, width + 40), 255, np.uint8)
+    pixels[10:30, 20:20 + width] = 0
+    return Image.fromarray(pixels)
+
+
+def samples(n: int) -> list[Sample]:
+    return [Sample(f"s{i}", picture(40 + 30 * i)) for i in range(n)]
+
+
+def sent_picture(request: dict) -> Image.Image:
+    url = request["messages"][0]["content"][0]["image_url"]["url"]
+    assert url.startswith("data:image/png;base64,")
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+
+
+def test_request_and_prediction(serve):
+    server = serve(lambda request, _: said("$x^2$", logprobs=[math.log(0.9), math.log(0.4), 0.0]))
+    reader = ServedReader(server.url, config=GenerateConfig(max_tokens=33))
+    [prediction] = reader.read([Sample("a", picture())])
+
+    assert (prediction.id, prediction.latex, prediction.reply, prediction.stop) == ("a", "x^2", "$x^2$", "end")
+    assert prediction.tokens == 2  # the end token is not counted
+    assert prediction.confidence == pytest.approx((0.9 * 0.4) ** (1 / 3))
+    [request] = server.requests
+    assert (request["model"], request["temperature"], request["max_tokens"], request["logprobs"]) == ("m", 0, 33, True)
+    assert [part["type"] for part in request["messages"][0]["content"]] == ["image_url", "text"]
+    assert request["messages"][0]["content"][1]["text"] == PROMPT
+    np.testing.assert_array_equal(np.asarray(sent_picture(request)), np.asarray(prepare(picture())))
+
+
+def test_an_answer_cut_at_its_length(serve):
+    server = serve(lambda *_: said("x + x +", finish="length"))
+    [prediction] = ServedReader(server.url).read(samples(1))
+    assert (prediction.latex, prediction.stop, prediction.tokens) == ("x + x +", "length", 7)
+    assert prediction.confidence is None
+
+
+def test_many_in_flight_and_results_in_order(serve):
+    def slow_at_first(request: dict, number: int) -> Answer:
+        time.sleep(max(0.02, 0.2 - 0.05 * number))
+        return said(str(sent_picture(request).size))
+
+    server = serve(slow_at_first)
+    given = samples(9)
+    predictions = list(ServedReader(server.url, config=GenerateConfig(batch_size=4)).read(iter(given)))
+    assert [(p.id, p.latex) for p in predictions] == [(s.id, str(prepare(s.image).size)) for s in given]
+    assert server.most == 4
+
+
+def test_a_result_is_given_before_the_last_sample_is_taken(serve):
+    taken = []
+
+    def lazily() -> Iterator[Sample]:
+        for sample in samples(8):
+            taken.append(sample.id)
+            yield sample
+
+    results = ServedReader(serve(lambda *_: said("x")).url, config=GenerateConfig(batch_size=2)).read(lazily())
+    assert next(results).id == "s0"
+    assert taken == ["s0", "s1"]
+    assert len(list(results)) == 7
+
+
+def test_tries_again_while_that_may_help(serve):
+    troubles = [(500, {"error": "out of memory"}, {}), (429, {}, {"Retry-After": "0.3"})]
+    server = serve(lambda _, number: troubles[number] if number < 2 else said("y"))
+    start = time.monotonic()
+    [prediction] = ServedReader(server.url, retry=QUICK).read(samples(1))
+    assert (prediction.latex, prediction.stop, len(server.requests)) == ("y", "end", 3)
+    assert time.monotonic() - start >= 0.3
+
+
+def hang(*_: object) -> None:
+    time.sleep(0.8)
+
+
+@pytest.mark.parametrize(("answer", "reason", "requests"), [
+    (lambda *_: (200, b"<html>proxy</html>", {}), "not an OpenAI answer: <html>proxy</html>", 3),
+    (lambda *_: (200, {"choices": []}, {}), "not an OpenAI answer", 3),
+    (lambda *_: (200, [], {}), "not an OpenAI answer", 3),
+    (lambda *_: (503, {"error": "loading"}, {}), '503 {"error": "loading"} (3 tries)', 3),
+    (lambda *_: (400, {"error": "picture too large"}, {}), '400 {"error": "picture too large"}', 2),
+    (lambda *_: None, "RemoteProtocolError", 3),
+    (hang, "ReadTimeout", 3),
+    (lambda *_: said("", finish="content_filter"), "content_filter", 1),
+], ids=["html", "no choices", "a list", "503", "400", "hangs up", "hangs", "filtered"])
+def test_a_failing_server_costs_no_sample(serve, answer, reason, requests):
+    server = serve(answer)
+    [prediction] = ServedReader(server.url, retry=QUICK).read(samples(1))
+    assert (prediction.id, prediction.stop, prediction.latex) == ("s0", "error", "")
+    assert reason in prediction.error
+    assert "\n" not in prediction.error
+    assert len(server.requests) == requests
+
+
+def test_one_failure_among_many(serve):
+    def refuse_wide(request: dict, _: int) -> Answer:
+        return (400, {}, {}) if sent_picture(request).size == wide else said("x")
+
+    given = samples(5)
+    wide = prepare(given[3].image).size
+    predictions = list(ServedReader(serve(refuse_wide).url, retry=QUICK).read(given))
+    assert [p.stop for p in predictions] == ["end", "end", "end", "error", "end"]
+
+
+def test_log_probabilities_are_asked_for_until_refused(serve):
+    server = serve(lambda request, _: (400, {"error": "logprobs"}, {}) if "logprobs" in request else said("x"))
+    predictions = list(ServedReader(server.url, config=GenerateConfig(batch_size=1)).read(samples(4)))
+    assert [(p.latex, p.confidence) for p in predictions] == [("x", None)] * 4
+    assert len(server.requests) == 5
+
+
+def test_unreadable_picture(serve, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    given = [Sample("a", picture()), Sample("b", tmp_path / "broken.png"), Sample("c", tmp_path / "away.png")]
+    predictions = list(ServedReader(serve(lambda *_: said("x")).url).read(given))
+    assert [(p.id, p.stop) for p in predictions] == [("a", "end"), ("b", "error"), ("c", "error")]
+    assert "broken.png" in predictions[1].error
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.mark.parametrize(("url", "message"), [
+    (f"http://127.0.0.1:{free_port()}/v1", "No server answers at .*start one"),
+    ("http://no-such-host.invalid/v1", "No server answers at .*start one"),
+    ("http://[::1/v1", "not an address"),
+    ("localhost/v1", "protocol"),
+])
+def test_server_away(url, message):
+    with pytest.raises(UserError, match=message) as e:
+        list(ServedReader(url).read(samples(1)))
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(("models", "name", "expected"), [
+    (["only"], None, "only"),
+    (["base", "tuned"], "tuned", "tuned"),
+    ((404, {}, {}), "named", "named"),
+    (["base", "tuned"], None, UserError("base, tuned")),
+    ([], None, UserError("expected one model")),
+    ((404, {}, {}), None, UserError("status 404")),
+    ((401, {}, {}), "named", UserError("key")),
+])
+@pytest.mark.parametrize("in_address", [False, True])
+def test_which_model(serve, models, name, expected, in_address):
+    server = serve(lambda *_: said("x"), models)
+    reader = ServedReader(f"{server.url}#{name}") if in_address and name else ServedReader(server.url, name)
+    if isinstance(expected, UserError):
+        with pytest.raises(UserError, match=str(expected)):
+            list(reader.read(samples(1)))
+    else:
+        list(reader.read(samples(1)))
+        assert server.requests[0]["model"] == expected
+
+
+def test_key(serve):
+    server = serve(lambda *_: said("x"))
+    list(ServedReader(server.url, api_key="secret").read(samples(1)))
+    assert server.keys == ["Bearer secret"]
+
+
+@pytest.fixture(scope="module")
+def vllm_url(tmp_path_factory) -> Iterator[str]:
+    """The address of a vLLM that serves the embedded model on this machine's CPU, started by serve/serve.sh."""
+    if not SERVE_PYTHON.exists() or subprocess.run([SERVE_PYTHON, "-c", "import vllm"], capture_output=True).returncode:
+        pytest.skip("no vLLM in .venv-serve: `make test` installs it")
+    port, log = free_port(), tmp_path_factory.mktemp("vllm") / "log"
+    cpu = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1",
+           "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [ROOT / "serve/serve.sh", "builtin", "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "4"],
+            env=os.environ | cpu | {"PYTHON": str(SERVE_PYTHON), "PORT": str(port)},
+            stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        _wait_until_healthy(server, port, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def _wait_until_healthy(server: subprocess.Popen, port: int, log: Path) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            break
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    pytest.fail(f"vLLM did not start: {log.read_text()[-3000:]}")
+
+
+@pytest.mark.serve
+def test_vllm_answers_as_the_model_in_this_process_does(vllm_url):
+    from latexocr.reading.local import load_model
+
+    pictures = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in (".png", ".jpg"))
+    given = [Sample(path.name, path) for path in pictures]
+    config = GenerateConfig(max_tokens=128, batch_size=4)
+    served = list(ServedReader(vllm_url, config=config).read(given))
+    local = list(load_model("builtin", device="cpu", dtype="float32").read(given))
+    assert [(p.id, p.reply, p.tokens, p.stop) for p in served] == [(p.id, p.reply, p.tokens, p.stop) for p in local]
+    assert len({p.reply for p in served}) > len(given) // 2  # the pictures were looked at
+    assert [p.confidence for p in served] == pytest.approx([p.confidence for p in local], abs=0.01)
