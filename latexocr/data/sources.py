@@ -129,8 +129,8 @@ def _picture_bytes(image: Path | Image) -> bytes | None:
 
 def _png(image: Image) -> bytes:
     """A picture as PNG; modes that PNG lacks (CMYK, YCbCr, ...) become RGB."""
-    if image.mode not in ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"):
-        image = image.convert("RGB")
+    if image.mode not in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"):
+        image = image.convert("I;16" if image.mode == "I" else "RGB")
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

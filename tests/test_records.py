@@ -1,0 +1,100 @@
+"""Records and their JSON lines: what was written is read, and a killed run costs at most a line."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latexocr.errors import UserError
+from latexocr.records import Prediction, Sample, failure, json_lines, read_predictions, write_predictions
+
+text = st.text(st.characters(exclude_categories=["Cs"]))  # half a character cannot be written as UTF-8
+predictions = st.lists(st.builds(
+    Prediction, id=text, latex=text, reply=text, tokens=st.integers(0, 10**6),
+    stop=st.sampled_from(["end", "length", "error"]), error=text,
+    confidence=st.none() | st.floats(0, 1)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(predictions)
+def test_predictions_are_read_as_written(tmp_path_factory, written):
+    path = tmp_path_factory.mktemp("predictions") / "p.jsonl"
+    write_predictions(path, written)
+    assert read_predictions(path) == written
+
+
+def test_writing_appends_and_each_line_is_on_disk_before_the_next_is_asked_for(tmp_path):
+    path = tmp_path / "p.jsonl"
+    seen = []
+
+    def stream():
+        for name in "abc":
+            seen.append([p.id for p in read_predictions(path)])
+            yield Prediction(name, "x")
+
+    path.touch()
+    write_predictions(path, stream())
+    write_predictions(path, [Prediction("d", "y")])
+    assert seen == [[], ["a"], ["a", "b"]]
+    assert [p.id for p in read_predictions(path)] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 3))
+def test_a_line_that_a_killed_run_left_unfinished_is_left_out(tmp_path, cut):
+    path = tmp_path / "p.jsonl"
+    write_predictions(path, [Prediction("a", "x"), Prediction("b", "y")])
+    path.write_bytes(path.read_bytes()[:-1 - cut])
+    assert [p.id for p in read_predictions(path)] == ["a"]
+
+
+def test_a_file_without_a_last_newline_keeps_its_last_line(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": "a", "latex": "x"}\n{"id": "b", "latex": "y"}')
+    assert read_predictions(path) == [Prediction("a", "x"), Prediction("b", "y")]
+
+
+def test_fields_of_a_later_version_are_ignored_and_missing_ones_have_defaults(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": "a", "latex": "x", "colour": "blue"}\n')
+    assert read_predictions(path) == [Prediction("a", "x")]
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ('{"id": "a", "latex": "x"}\n{"id": \n', r":2: not JSON"),
+    ("\n\n[1, 2]\n", r":3: found list"),
+    ('{"id": "a"}\n', r":1: no 'id' or no 'latex' \(found: id\)"),
+    ("{}\n", r":1: .*found: nothing"),
+    ("null\n", r":1: found NoneType"),
+    (b"\xff\xfe{\n", "cannot be read"),
+    (None, "cannot be read"),
+])
+def test_a_bad_file_is_one_line_naming_file_and_line(tmp_path, content, said):
+    path = tmp_path / "p.jsonl"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=said) as error:
+        read_predictions(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_line_numbers_count_blank_lines_and_odd_separators_end_no_line(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('\n{"a": "\u2028 \x85"}\n\n{"b": 1}\n', encoding="utf-8")
+    assert list(json_lines(path)) == [(2, {"a": "\u2028 \x85"}), (4, {"b": 1})]
+
+
+@pytest.mark.parametrize(("reason", "said"), [
+    ("away", "away"), (ValueError("wrong"), "wrong"), (TimeoutError(), "TimeoutError"),
+])
+def test_a_failure_is_a_prediction_with_its_reason(reason, said):
+    assert failure(Sample("a", Path("a.png")), reason) == Prediction("a", "", stop="error", error=said)
+
+
+@pytest.mark.parametrize("record", [Sample("a", Path("a.png")), Prediction("a", "x")])
+def test_records_are_frozen(record):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        record.id = "b"
