@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from latexocr.latex.canonical import Level, canonical
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -33,6 +36,16 @@ ATTRIBUTES = frozenset(
     "open close".split()
 )
 
+ENVIRONMENTS = {
+    **dict.fromkeys(("aligned", "align", "align*", "alignat", "eqnarray", "eqnarray*"), "split"),
+    **dict.fromkeys(("gathered", "gather", "gather*", "multline", "multline*"), "matrix"),
+    "dcases": "cases",
+}
+"""Environments that the MathML library cannot show, or would number -> the one that looks most alike."""
+
+LIMITS = frozenset(("lim", "max", "min", "sup", "inf", "limsup", "liminf", "argmax", "argmin", "det", "gcd", "Pr"))
+"""Operators whose subscript stands below them in a displayed formula."""
+
 
 def render(template: str, **values: Any) -> str:
     """A page from one of the templates beside this file: text is escaped, an undefined name is an error."""
@@ -52,11 +65,27 @@ def mathml(latex: str) -> Markup | None:
 
     if not latex.strip():
         return None
-    try:
-        # Text is escaped here: the library's own output has \\text{<script>} as it came, and \\href as a link.
-        return Markup(_markup(convert_to_element(latex, display="block")))
-    except Exception:  # A prediction may be anything, and the library fails on it in many ways: show the source.
-        return None
+    # The syntax form looks the same and has fewer spellings: no labels, no \over. The last is for rows outside any.
+    plain, given = (_in_known_environments(text) for text in (canonical(latex, Level.SYNTAX), latex))
+    for spelled in (plain, given, rf"\begin{{split}}{plain or given}\end{{split}}"):
+        try:
+            # Written here, since the library's own text has \text{<script>} as it came, and \href as a link.
+            return Markup(_markup(convert_to_element(spelled, display="block")))
+        except Exception:  # A prediction may be anything, and the library fails on it in many ways: show the source.
+            continue
+    return None
+
+
+def _in_known_environments(latex: str) -> str:
+    def named(match: re.Match[str]) -> str:
+        return f"\\{match[1]}{{{ENVIRONMENTS.get(match[2], match[2])}}}"
+
+    def columns(match: re.Match[str]) -> str:
+        letters = re.sub(r"[^lcr]", "", re.sub(r"[@!<>*]\s*\{[^{}]*\}", "", match[1]))
+        return rf"\begin{{array}}{{{letters or 'c'}}}"
+
+    latex = re.sub(r"\\begin\s*\{array\}(?:\[\w\])?\s*\{((?:[^{}]|\{[^{}]*\})*)\}", columns, latex)
+    return re.sub(r"\\(begin|end)\s*\{([a-zA-Z]+\*?)\}", named, latex)
 
 
 def _markup(element: Element) -> str:
@@ -64,14 +93,15 @@ def _markup(element: Element) -> str:
     if element.tag not in MATHML:
         raise ValueError(f"<{element.tag}> is not mathematics")
     text = html.unescape(element.text or "")
-    if text.startswith("\\") and text[1:2].isalpha():
-        raise ValueError(f"{text} is unknown")
+    if (text.startswith("\\") and text[1:2].isalpha()) or text == "&" or element.get("linebreak"):
+        raise ValueError(f"{text or 'a row end'} is not understood")
     attributes = {key: value for key, value in element.attrib.items() if key in ATTRIBUTES}
     if element.tag == "math":
         attributes["xmlns"] = "http://www.w3.org/1998/Math/MathML"
+    tag = "munder" if element.tag == "msub" and (element[0].text or "") in LIMITS else element.tag
     inside = html.escape(text) + "".join(_markup(child) + html.escape(child.tail or "") for child in element)
     written = "".join(f' {key}="{html.escape(value)}"' for key, value in attributes.items())
-    return f"<{element.tag}{written}>{inside}</{element.tag}>"
+    return f"<{tag}{written}>{inside}</{tag}>"
 
 
 def picture(image: Path | Image) -> str | None:

@@ -1,0 +1,262 @@
+"""The command line: results on stdout, one line for what the user can fix, exit codes, and runs that continue."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from latexocr import cli
+from latexocr.errors import UserError
+from latexocr.records import Prediction, failure, read_predictions
+
+URL = "http://127.0.0.1:9/v1"
+"""Named as the model, so that nothing is loaded; the reader is the fake below."""
+
+
+class Fake:
+    """Answers with the name of the picture; cannot read what is named "broken"."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def read(self, samples):
+        for sample in samples:
+            self.asked.append(sample.id)
+            yield failure(sample, "not a picture") if "broken" in sample.id else Prediction(sample.id, f"x_{{{sample.id}}}")
+
+
+@pytest.fixture
+def fake(monkeypatch) -> Fake:
+    reader = Fake()
+    monkeypatch.setattr(cli, "_load", lambda model, generate: reader)
+    return reader
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i, name in enumerate(("a.png", "b.png", "c.jpg")):
+        Image.new("L", (20 + i, 10), 255).save(folder / name)
+    return folder
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+def command(*arguments: object, **options: object) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "latexocr.cli", *map(str, arguments)], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def test_transcribe_prints_name_and_latex_and_writes_lines_and_page(fake, pictures, tmp_path, capsys):
+    assert run("transcribe", pictures, "--model", URL, "--out", tmp_path / "out") == 0
+    assert capsys.readouterr().out == "a.png\tx_{a.png}\nb.png\tx_{b.png}\nc.jpg\tx_{c.jpg}\n"
+    assert [p.id for p in read_predictions(tmp_path / "out" / "results.jsonl")] == ["a.png", "b.png", "c.jpg"]
+    page = (tmp_path / "out" / "results.html").read_text()
+    assert page.count("data:image/png;base64,") == 3 and "x_{b.png}" in page and "<math" in page
+
+
+def test_transcribe_again_reads_only_what_is_new(fake, pictures, tmp_path, capsys):
+    arguments = ("transcribe", pictures, "--model", URL, "--out", tmp_path / "out")
+    assert run(*arguments) == 0
+    Image.new("L", (9, 9)).save(pictures / "aa.png")
+    assert run(*arguments) == 0
+    assert fake.asked == ["a.png", "b.png", "c.jpg", "aa.png"]
+    assert [p.id for p in read_predictions(tmp_path / "out" / "results.jsonl")] == ["a.png", "aa.png", "b.png", "c.jpg"]
+
+
+def test_transcribe_refuses_results_of_other_settings_or_pictures(fake, pictures, tmp_path, capsys):
+    arguments = ("transcribe", pictures, "--model", URL, "--out", tmp_path / "out")
+    assert run(*arguments) == 0
+    before = (tmp_path / "out" / "results.jsonl").read_bytes()
+    capsys.readouterr()
+    assert run(*arguments, "--max-tokens", 7) == 2
+    assert "max_tokens is 7 here and 512 there" in capsys.readouterr().err
+    Image.new("L", (50, 50)).save(pictures / "b.png")
+    assert run(*arguments) == 2
+    assert "another 'b.png'" in capsys.readouterr().err
+    (pictures / "b.png").unlink()
+    assert run(*arguments) == 2
+    assert "'b.png' not among" in capsys.readouterr().err
+    assert (tmp_path / "out" / "results.jsonl").read_bytes() == before
+
+
+def test_a_partial_failure_is_not_success_and_is_tried_again_on_request(fake, pictures, tmp_path, capsys):
+    (pictures / "broken.png").write_bytes(b"no picture")
+    arguments = ("transcribe", pictures, "--model", URL, "--out", tmp_path / "out")
+    assert run(*arguments) == 1
+    out, err = capsys.readouterr()
+    assert "broken.png\t\n" in out and len(out.splitlines()) == 4
+    assert err.splitlines()[-1].startswith("latexocr: 1 of 4 pictures could not be read")
+    assert "cannot be opened" in (tmp_path / "out" / "results.html").read_text()
+    assert run(*arguments) == 1 and fake.asked.count("broken.png") == 1
+    assert run(*arguments, "--retry-errors") == 1 and fake.asked.count("broken.png") == 2
+
+
+def test_a_lone_picture_is_printed_and_several_paths_keep_equal_names_apart(fake, pictures, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("transcribe", "pictures/a.png", "--model", URL) == 0
+    assert capsys.readouterr().out == "a.png\tx_{a.png}\n" and os.listdir(tmp_path) == ["pictures"]
+    (tmp_path / "more").mkdir()
+    Image.new("L", (5, 5)).save("more/a.png")
+    assert run("transcribe", "pictures/a.png", "more", "--model", URL) == 0
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["pictures/a.png", "more/a.png"]
+    assert {"results.jsonl", "results.html"} < set(os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["transcribe"], "no pictures given"),
+    (["transcribe", "nowhere"], "nowhere: not found"),
+    (["transcribe", "empty"], "empty: no pictures"),
+    (["transcribe", "text.txt"], "neither a folder"),
+    (["transcribe", "p.png", "--model", "nowhere/at/all"], "no such folder"),
+    (["transcribe", "p.png", "--model", "empty"], "not a model"),
+    (["transcribe", "p.png", "--model", URL], "127.0.0.1:9"),
+    (["transcribe", "p.png", "--model", URL, "--out", "text.txt"], "text.txt"),
+    (["transkribe"], "no verb 'transkribe'"),
+    (["score", "nowhere.jsonl", "--data", "p.png"], "nowhere.jsonl"),
+    (["bench", "--data", "p.png", "--out", "o", "--base", "nowhere.jsonl"], "no such predictions file"),
+    (["bench", "--data", "p.png", "--out", "o", "--limit", "0"], "at least 1"),
+    (["export", "empty", "o"], "empty"),
+    (["train", "--data", "nowhere", "--out", "o"], "nowhere"),
+])
+def test_what_a_user_can_fix_is_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("text.txt").write_text("x")
+    Image.new("L", (8, 8), 255).save("p.png")
+    assert run(*arguments) == 2
+    out, err = capsys.readouterr()
+    *earlier, last = err.splitlines()
+    assert out == "" and last.startswith("latexocr: ") and message in last
+    assert not any("Traceback" in line for line in earlier)
+
+
+def test_interruption_is_one_line(monkeypatch, capsys):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.VERBS, "score", cli.Verb("", "", lambda: cli.Score, interrupted))
+    assert run("score", "x", "--data", "y") == 130
+    assert capsys.readouterr().err.strip().startswith("latexocr: interrupted")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_help_shows_every_verb_with_an_example_and_fits_a_terminal(arguments, capsys):
+    assert cli.main(arguments) == 0
+    out = capsys.readouterr().out
+    for name in cli.VERBS:
+        assert f"latexocr {name} " in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", list(cli.VERBS))
+def test_help_of_a_verb_shows_its_example_and_defaults_and_explains_every_option(verb, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as left:
+        cli.main([verb, "--help"])
+    out = capsys.readouterr().out
+    assert left.value.code == 0
+    assert cli.VERBS[verb].example in " ".join(out.split())
+    assert max(map(len, out.splitlines())) <= 80
+    for name, option in cli.VERBS[verb].options().__dataclass_fields__.items():
+        assert name == "generate" or name.replace("_", "-") in out.lower() or "metavar" in str(option.type), name
+
+
+def test_examples_parse(monkeypatch):
+    """Every example shown is a command line that the verb accepts."""
+    seen = []
+    for name, verb in cli.VERBS.items():
+        monkeypatch.setitem(cli.VERBS, name, cli.Verb(verb.summary, verb.example, verb.options,
+                                                      lambda options: seen.append(options) or 0))
+        assert cli.main(verb.example.split()[1:]) == 0
+    assert [type(options) for options in seen] == [verb.options() for verb in cli.VERBS.values()]
+
+
+def test_unknown_options_exit_with_2(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["transcribe", "x", "--modl", "y"])
+    assert left.value.code == 2 and "--modl" in capsys.readouterr().err
+
+
+def test_the_command_line_is_quick_and_loads_nothing_heavy():
+    code = ("import sys, time; t = time.perf_counter(); import latexocr.cli; s = time.perf_counter() - t; "
+            "print(s, sorted({'torch', 'transformers', 'jinja2', 'scipy', 'datasets', 'tqdm'} & set(sys.modules)))")
+    seconds, heavy = min(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True
+                                        ).stdout.strip().split(" ", 1) for _ in range(3))
+    assert heavy == "[]" and float(seconds) < 0.5
+
+
+WORKER = """
+import sys, time
+from latexocr import cli
+from latexocr.records import Prediction
+
+class Slow:
+    def read(self, samples):
+        for sample in samples:
+            time.sleep(0.03)
+            yield Prediction(sample.id, "x")
+
+cli._load = lambda model, generate: Slow()
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def many(folder: Path, n: int) -> None:
+    folder.mkdir()
+    for i in range(n):
+        Image.new("L", (4 + i, 4)).save(folder / f"{i:03d}.png")
+
+
+def slow(*arguments: object) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", WORKER, *map(str, arguments)], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_transcribe_stopped_half_way_continues(tmp_path, sent, code):
+    many(tmp_path / "in", 40)
+    arguments = ("transcribe", tmp_path / "in", "--model", URL, "--out", tmp_path / "out")
+    first = slow(*arguments)
+    printed = [first.stdout.readline() for _ in range(5)]
+    first.send_signal(sent)
+    rest, err = first.communicate()
+    assert first.returncode == code and "Traceback" not in err
+    before = [line.split("\t")[0] for line in [*printed, *rest.splitlines()]]
+    kept = [p.id for p in read_predictions(tmp_path / "out" / "results.jsonl")]
+    assert kept[:len(before)] == before and 5 <= len(kept) < 40
+    second = slow(*arguments)
+    out, _ = second.communicate()
+    assert second.returncode == 0
+    assert kept + [line.split("\t")[0] for line in out.splitlines()] == [f"{i:03d}.png" for i in range(40)]
+    assert len(read_predictions(tmp_path / "out" / "results.jsonl")) == 40
+
+
+def test_a_closed_pipe_is_quiet(tmp_path):
+    many(tmp_path / "in", 40)
+    process = slow("transcribe", tmp_path / "in", "--model", URL, "--out", tmp_path / "out")
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait() == 141 and "Traceback" not in err and "Exception" not in err
+
+
+def test_version_is_that_of_the_package(capsys):
+    from importlib import metadata
+
+    try:
+        expected = metadata.version("latexocr")
+    except metadata.PackageNotFoundError:
+        pytest.skip("latexocr is not installed here, only on the path")
+    assert cli.main(["--version"]) == 0 and capsys.readouterr().out == f"latexocr {expected}\n"
