@@ -1,0 +1,279 @@
+r"""The syntax level: a tree -> the tree of the one spelling that draws exactly the same picture.
+
+Braces go where TeX draws the same without them. A group is an ordinary symbol to TeX, so its braces matter where its
+first or last symbol is none, and where a script hangs on it (TeXbook, chapter 18 and appendix G).
+"""
+
+from __future__ import annotations
+
+from latexocr.latex import commands as tex
+from latexocr.latex.tree import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
+
+Nodes = tuple[Node, ...]
+_SWITCHES = tex.STYLES | tex.SIZES
+_KEEP_BRACES = frozenset(r"\mathop \boldsymbol \bm \pmb \overset \underset".split())
+"""Their argument gives its class or its height to the whole, or is centred if it is one symbol."""
+_GENFRAC = {("", "", "", "0"): r"\dfrac", ("", "", "", "1"): r"\tfrac", ("", "", "", ""): r"\frac",
+            ("(", ")", "0pt", ""): r"\binom", ("(", ")", "0pt", "0"): r"\dbinom", ("(", ")", "0pt", "1"): r"\tbinom"}
+_WRAPPERS = frozenset({"equation*", "displaymath", "math"})
+
+
+def syntax(nodes: Nodes) -> Nodes:
+    """The same picture in the one spelling."""
+    if len(nodes) == 1 and isinstance(nodes[0], Environment) and nodes[0].name in _WRAPPERS and not nodes[0].breaks:
+        if len(nodes[0].rows[0]) == 1:
+            return syntax(nodes[0].rows[0][0])
+    return _list(nodes, "start", False)
+
+
+def _list(nodes: Nodes, before: str, script: bool) -> Nodes:
+    """A list in its one spelling. `before`: class of what stands before it; `script`: whether text is set smaller."""
+    changed = [_one(node, script) for node in nodes]
+    if len(changed) > 1:
+        _join_not(changed)
+    for node in changed:
+        if type(node) is Group:
+            return _without_braces(changed, before)
+    return tuple(changed)
+
+
+def _one(node: Node, script: bool) -> Node:
+    kind = type(node)
+    if kind is not Atom:
+        return _CHANGES[kind](node, script)
+    if node.text[0] != "\\":
+        return node if node.font != "mathrm" or node.text not in tex.UPRIGHT else Atom(node.text)
+    return _symbol(node)
+
+
+def _symbol(node: Atom) -> Atom:
+    text = node.text
+    if node.font == "mathrm" and text in tex.UPRIGHT:
+        return Atom(text)
+    if text.startswith((r"\hskip", r"\kern", r"\mskip", r"\mkern")) and text[-1].isalpha() and text[-2].isalpha():
+        command, size = (r"\mspace", text[6:]) if text[1] == "m" else (r"\hspace", text[5 if text[1] == "k" else 6:])
+        text = f"{command}{{{size.removeprefix('+')}}}"
+    elif text.startswith(r"\hspace*"):
+        text = text.replace("*", "", 1)
+    else:
+        return node
+    return Atom(tex.SAME_SPACE.get(text, text))
+
+
+def _join_not(nodes: list[Node]) -> None:
+    r"""`\not=` is how LaTeX defines \neq."""
+    for at in range(len(nodes) - 1, 0, -1):
+        first, second = nodes[at - 1], nodes[at]
+        if type(first) is Atom and first.text == r"\not" and type(second) is Atom and second.text == "=":
+            nodes[at - 1:at + 1] = [Atom(r"\neq")]
+
+
+def _class(node: Node) -> str:
+    """The class of a node in spacing, as far as braces around it depend on it."""
+    kind = type(node)
+    if kind is Atom:
+        text = node.text
+        return ("ord" if text in tex.ORD else "open" if text in tex.OPEN else "close" if text in tex.CLOSE
+                else "spaced" if text in tex.SPACED else "op" if text in tex.OPERATORS else "other")
+    if kind is Scripts:
+        return "ord" if node.base is None else _class(node.base)
+    if kind is Group or kind is Text:
+        return "ord"
+    if kind is Call:
+        if node.name in tex.ORD_CALLS:
+            return "ord"
+        if node.name in tex.SIZED and node.name != r"\middle":
+            return {"l": "open", "r": "close", "m": "other"}.get(node.name[-1], "ord")
+        return "op" if node.name.startswith(r"\operatorname") else "other"
+    return "other"
+
+
+def _edges(body: Nodes) -> tuple[str, str]:
+    """Classes of the first and the last symbol."""
+    symbols = [node for node in body if not is_space(node)]
+    return (_class(symbols[0]), _class(symbols[-1])) if symbols else ("", "")
+
+
+def _without_braces(nodes: list[Node], before: str) -> Nodes:
+    """A list without the braces that change nothing."""
+    out: list[Node] = []
+    for at, node in enumerate(nodes):
+        if type(node) is not Group:
+            if not is_space(node):
+                before = _class(node)
+            out.append(node)
+        elif not node.body:
+            if not _invisible(before, nodes, at):
+                out.append(node)
+                before = "ord"
+        elif _needs_braces(node.body, before, at == len(nodes) - 1, bool(out) and _takes_argument(out[-1])):
+            out.append(node)
+            before = "ord"
+        else:
+            out += node.body
+            before = _edges(node.body)[1] or before
+    return tuple(out)
+
+
+def _needs_braces(body: Nodes, before: str, last_in_list: bool, argument: bool) -> bool:
+    first, last = _edges(body)
+    if argument:
+        return True
+    if not last_in_list:
+        if last not in ("ord", "close") or any(_is_switch(node) for node in body):
+            return True
+    return not (before == "start" or first == "ord" or (first == "open" and before in ("ord", "close", "open", "spaced")))
+
+
+def _takes_argument(node: Node) -> bool:
+    """Whether a brace after this node may matter to it: an unknown command, or dots, which look at what follows."""
+    if type(node) is Atom and node.text in tex.DOTS:
+        return True
+    return type(node) is Atom and len(node.text) > 2 and node.text[0] == "\\" and node.text[-1].isalpha() and (
+        _class(node) == "other") and not is_space(node) and node.text not in _SWITCHES and node.text not in tex.SYMBOLS
+
+
+def _is_switch(node: Node) -> bool:
+    return type(node) is Atom and (node.text in _SWITCHES or node.text.startswith(r"\color"))
+
+
+def _invisible(before: str, nodes: list[Node], at: int) -> bool:
+    """Whether an empty group, an ordinary symbol without ink, changes no space here."""
+    after = next((_class(node) for node in nodes[at + 1:] if not is_space(node)), "")
+    if at and _takes_argument(nodes[at - 1]):
+        return False
+    return before in ("ord", "close") or after == "ord" or (after == "open" and before in ("start", "open", "spaced"))
+
+
+def _group(node: Group, script: bool) -> Node:
+    return Group(_list(node.body, "start", script))
+
+
+def _scripts(node: Scripts, script: bool) -> Node:
+    sub = node.sub and _list(node.sub, "start", True)
+    sup = node.sup and _list(node.sup, "start", True)
+    limits = node.limits
+    if node.base is None:
+        return Scripts(None, sub, sup, limits)
+    word = _word(node.base) if type(node.base) is Call else None
+    if word and (sub is not None or sup is not None):
+        starred = node.base.name != r"\operatorname" and limits != r"\nolimits"
+        base: Node = _function(word, starred)
+        limits = "" if limits == r"\nolimits" else limits
+    elif type(node.base) is Text and len(node.base.text) == 1:
+        base = _text_name(node.base, script)
+    else:
+        base = _one(node.base, script)
+    if sub is None and sup is None:
+        return base
+    if type(base) is Group:
+        base = _bare(base)
+    if limits == r"\nolimits" and type(base) is Atom and (base.text in tex.INTEGRALS or base.text[1:] in tex.FUNCTIONS):
+        limits = ""
+    return Scripts(base, sub, sup, limits)
+
+
+def _bare(group: Group) -> Node | None:
+    """A base without its braces, where it is one ordinary symbol; None for an empty one."""
+    if not group.body:
+        return None
+    if len(group.body) == 1:
+        (node,) = group.body
+        if type(node) is Group:
+            return _bare(node)
+        if type(node) in (Atom, Text) and _class(node) == "ord" or type(node) is Call and node.name in tex.ORD_CALLS:
+            return node
+    return group
+
+
+def _word(node: Call) -> str:
+    r"""The name of a function written as \operatorname{name} or \mathop{\rm name}; empty for anything else."""
+    if not node.name.startswith((r"\operatorname", r"\mathop")):
+        return ""
+    body = node.args[0]
+    while len(body) == 1 and type(body[0]) is Group:
+        body = body[0].body
+    if len(body) < 2:
+        if len(body) == 1 and type(body[0]) is Text and body[0].name == r"\text" and _is_word(body[0].text):
+            return body[0].text if len(body[0].text) > 1 else ""
+        return ""
+    if all(type(letter) is Atom and letter.font == "mathrm" and letter.text not in tex.UPRIGHT for letter in body):
+        return "".join(letter.text for letter in body)
+    return ""
+
+
+def _function(word: str, starred: bool) -> Node:
+    if word in (tex.LIMIT_FUNCTIONS if starred else tex.FUNCTIONS):
+        return Atom("\\" + word)
+    return Call(r"\operatorname*" if starred else r"\operatorname", (tuple([Atom(c, "mathrm") for c in word]),))
+
+
+def _call(node: Call, script: bool) -> Node:
+    name = node.name
+    if name in tex.SIZED:
+        return node
+    if word := _word(node):
+        return _function(word, word in tex.LIMIT_FUNCTIONS)
+    if name == r"\operatorname*":
+        name = r"\operatorname"
+    args = node.args
+    if name == r"\genfrac":
+        key = tuple("".join(n.text if type(n) is Atom else "?" for n in argument) for argument in args[:4])
+        if key in _GENFRAC:
+            name, args = _GENFRAC[key], args[4:]
+    if name == r"\mathord":
+        return _group(Group(args[0]), script)
+    before = "other" if name in _KEEP_BRACES else "start"
+    changed = tuple([_argument(argument, before, script) for argument in args])
+    option = None if not node.option else _list(node.option, "start", True)
+    return Call(name, changed, option, node.font)
+
+
+def _argument(argument: Nodes, before: str, script: bool) -> Nodes:
+    """An argument; where its braces matter, so do the ones within it, but a word is a word."""
+    if before == "other" and len(argument) == 1 and type(_one(argument[0], script)) is Group:
+        body = _one(argument[0], script).body
+        return body if body and all(_class(node) == "ord" for node in body) else (Group(body),)
+    return _list(argument, before, script)
+
+
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.isalpha()
+
+
+def _text_name(node: Text, script: bool) -> Text:
+    plain = not script and "\\" not in node.text and "$" not in node.text
+    return Text(r"\text", node.text) if node.name == r"\mbox" and plain else node
+
+
+def _text(node: Text, script: bool) -> Node:
+    node = _text_name(node, script)
+    if not node.text and node.name in tex.TEXT_FONTS:
+        return Group(())
+    if not _is_word(node.text) or node.name not in tex.TEXT_FONTS or node.name == r"\mbox":
+        return node
+    return Group(tuple([Atom(letter, tex.TEXT_FONTS[node.name]) for letter in node.text]))
+
+
+def _fenced(node: Fenced, script: bool) -> Node:
+    body = _list((*node.body, _CLOSING), "start", script)
+    return Fenced(node.left, body[:-1], node.right)
+
+
+_CLOSING = Atom(")")
+"""Stands for the right delimiter while the braces before it are weighed."""
+
+
+def _environment(node: Environment, script: bool) -> Node:
+    rows, breaks = node.rows, node.breaks
+    if len(rows) > 1 and rows[-1] == ((),) and breaks[-1] == "\\\\":
+        rows, breaks = rows[:-1], breaks[:-1]
+    after_atom = node.name in tex.CELL_AFTER_ATOM
+    rows = tuple([tuple([_list(cell, "ord" if after_atom and column % 2 else "start", False)
+                         for column, cell in enumerate(row)]) for row in rows])
+    if node.name == "subarray" and node.argument == "{c}":
+        return Environment(r"\substack", "", rows, breaks)
+    return Environment(node.name, "" if node.argument == "[c]" else node.argument, rows, breaks)
+
+
+_CHANGES = {Group: _group, Scripts: _scripts, Call: _call, Text: _text, Fenced: _fenced, Environment: _environment}
