@@ -7,6 +7,7 @@ Knows nothing of weights, answers or losses.
 from __future__ import annotations
 
 import inspect
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,6 +105,14 @@ def _without_video(cls: type[ProcessorMixin], folder: Path) -> ProcessorMixin:
     return pictures_only(**settings | {
         "image_processor": AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True),
         "tokenizer": AutoTokenizer.from_pretrained(folder, local_files_only=True)})
+
+
+def copy_processor(base: Path, folder: Path) -> None:
+    """Copy what a model folder holds beside weights and config.json, byte for byte."""
+    for pattern in PROCESSOR_FILES:
+        for file in base.glob(pattern):
+            if file.is_file():
+                shutil.copyfile(file, folder / file.name)
 
 
 def render(processor: ProcessorMixin, messages: list[dict[str, Any]], *, ask: bool) -> str:

@@ -236,7 +236,7 @@ def _picture(sample: Sample) -> Image | UserError:
 
 
 class ChosenProbabilities:
-    """Collects, as a logits processor, the log probability of every chosen token; keeps one step of logits at a time."""
+    """A logits processor that collects the log probability of every chosen token, keeping one step of logits at a time."""
 
     def __init__(self, prompt: int) -> None:
         self.prompt = prompt

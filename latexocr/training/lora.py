@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Literal
 
 from latexocr.errors import UserError
 from latexocr.reading.conversation import formula
-from latexocr.reading.inputs import BUILTIN, PROCESSOR_FILES, load_processor, resolve
+from latexocr.reading.inputs import BUILTIN, copy_processor, load_processor, resolve
 from latexocr.reading.local import end_tokens, load_weights, pick_device, pick_dtype
 from latexocr.records import Sample
 from latexocr.training import record
@@ -261,11 +260,3 @@ def _save(model: Any, base: Path, config: TrainConfig) -> None:
     # Without embeddings: none are trained, and peft would ask the hub about the base.
     model.save_pretrained(str(config.out), save_embedding_layers=False)
     copy_processor(base, config.out)
-
-
-def copy_processor(base: Path, folder: Path) -> None:
-    """Copy what a model folder holds beside weights and config.json."""
-    for pattern in PROCESSOR_FILES:
-        for file in base.glob(pattern):
-            if file.is_file():
-                shutil.copyfile(file, folder / file.name)
