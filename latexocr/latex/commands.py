@@ -64,16 +64,18 @@ LIMIT_FUNCTIONS = frozenset("det gcd inf lim max min sup Pr".split())
 ALIASES = {
     r"\le": r"\leq", r"\ge": r"\geq", r"\ne": r"\neq", r"\to": r"\rightarrow", r"\gets": r"\leftarrow",
     r"\land": r"\wedge", r"\lor": r"\vee", r"\lnot": r"\neg", r"\owns": r"\ni", r"\lbrace": r"\{", r"\rbrace": r"\}",
-    r"\lbrack": "[", r"\rbrack": "]", r"\vert": "|", r"\Vert": r"\|", r"\ast": "*", r"\lt": "<", r"\gt": ">",
+    r"\lbrack": "[", r"\rbrack": "]", r"\vert": "|", r"\Vert": r"\|", r"\lt": "<", r"\gt": ">",
     r"\Box": r"\square", r"\Diamond": r"\lozenge", r"\leadsto": r"\rightsquigarrow", r"\restriction": r"\upharpoonright",
     r"\Doteq": r"\doteqdot", r"\llless": r"\lll", r"\gggtr": r"\ggg", r"\doublecap": r"\Cap", r"\doublecup": r"\Cup",
     r"\thinspace": r"\,", r"\negthinspace": r"\!", r"\medspace": r"\:", r"\>": r"\:", r"\thickspace": r"\;",
-    r"\space": "\\ ", "~": "\\ ", r"\enskip": r"\enspace", r"\hbox": r"\mbox", r"\textrm": r"\text",
+    r"\space": "\\ ", r"\enskip": r"\enspace", r"\hbox": r"\mbox", r"\textrm": r"\text",
     r"\textnormal": r"\text", r"\textup": r"\text", r"\operatornamewithlimits": r"\operatorname*",
     r"\sp": "^", r"\sb": "_", r"\bgroup": "{", r"\egroup": "}", r"\cr": r"\\", r"\\*": r"\\", r"\tabularnewline": r"\\",
     r"\lparen": "(", r"\rparen": ")", r"\empty": r"\emptyset", r"\colonequals": r"\coloneqq",
 }
 """Other names of the same drawing."""
+SIGN_ALIASES = {"*": r"\ast", "~": "\\ "}
+"""Outside text only. A star could be taken for a part of the command before it."""
 DELIMITER_ALIASES = {"<": r"\langle", ">": r"\rangle"}
 """After \left, \right, \middle and \big only."""
 IN_BRACES = {r"\dag": r"\dagger", r"\ddag": r"\ddagger"}
@@ -99,7 +101,7 @@ ORD_CALLS = ACCENTS | frozenset(
 OPEN = frozenset(r"( [ \{ \langle \lfloor \lceil \lvert \lVert".split())
 CLOSE = frozenset(r") ] \} \rangle \rfloor \rceil \rvert \rVert".split())
 SPACED = frozenset(
-    r"+ - * = < > , ; : \cdot \times \pm \mp \leq \geq \neq \equiv \sim \approx \in \notin \subset \subseteq \rightarrow"
+    r"+ - \ast = < > , ; : \cdot \times \pm \mp \leq \geq \neq \equiv \sim \approx \in \notin \subset \subseteq \rightarrow"
     r" \Rightarrow \mapsto \cup \cap \otimes \oplus \circ \wedge \vee \mid \ll \gg \propto \simeq \cong \setminus"
     r" \longrightarrow \leftarrow \colon \to \perp \parallel \star \bullet".split())
 """Binary operators, relations and punctuation: after them a bracket stands as an ordinary symbol does."""
@@ -118,5 +120,5 @@ SYMBOLS = frozenset(
     r" \Leftarrow \Leftrightarrow \leftrightarrow \Longrightarrow \Longleftrightarrow \longleftarrow \longmapsto \implies"
     r" \iff \hookrightarrow \uparrow \downarrow \odot \ominus \oslash \boxtimes \boxplus \amalg \div \dagger \ddagger"
     r" \diamond \bigcirc \ltimes \rtimes \sqcup \sqcap \uplus \therefore \because \triangleq \coloneqq \asymp \doteq"
-    r" \rightharpoonup \upharpoonright \rightsquigarrow \bmod \nmid \lhd \rhd \star \ast".split())
+    r" \rightharpoonup \upharpoonright \rightsquigarrow \bmod \nmid \lhd \rhd".split())
 """More symbols that take no argument; a group after any other unknown command is left alone."""

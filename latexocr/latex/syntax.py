@@ -7,7 +7,7 @@ first or last symbol is none, and where a script hangs on it (TeXbook, chapter 1
 from __future__ import annotations
 
 from latexocr.latex import commands as tex
-from latexocr.latex.tree import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
+from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
 
 Nodes = tuple[Node, ...]
 _SWITCHES = tex.STYLES | tex.SIZES
@@ -146,7 +146,8 @@ def _invisible(before: str, nodes: list[Node], at: int) -> bool:
 
 
 def _group(node: Group, script: bool) -> Node:
-    return Group(_list(node.body, "start", script))
+    body = _list(node.body, "start", script)
+    return Group(() if body == (Group(()),) else body)
 
 
 def _scripts(node: Scripts, script: bool) -> Node:
@@ -155,11 +156,15 @@ def _scripts(node: Scripts, script: bool) -> Node:
     limits = node.limits
     if node.base is None:
         return Scripts(None, sub, sup, limits)
-    word = _word(node.base) if type(node.base) is Call else None
-    if word and (sub is not None or sup is not None):
-        starred = node.base.name != r"\operatorname" and limits != r"\nolimits"
-        base: Node = _function(word, starred)
-        limits = "" if limits == r"\nolimits" else limits
+    base: Node | None
+    if type(node.base) is Call:
+        base = _with_arguments(node.base, script)
+        word = _word(base)
+        if word and (sub is not None or sup is not None):
+            base = _function(word, base.name != r"\operatorname" and limits != r"\nolimits")
+            limits = "" if limits == r"\nolimits" else limits
+        else:
+            base = _named(base)
     elif type(node.base) is Text and len(node.base.text) == 1:
         base = _text_name(node.base, script)
     else:
@@ -186,19 +191,13 @@ def _bare(group: Group) -> Node | None:
     return group
 
 
-def _word(node: Call) -> str:
+def _word(node: Node) -> str:
     r"""The name of a function written as \operatorname{name} or \mathop{\rm name}; empty for anything else."""
-    if not node.name.startswith((r"\operatorname", r"\mathop")):
+    if type(node) is not Call or not node.name.startswith((r"\operatorname", r"\mathop")) or len(node.args[0]) < 2:
         return ""
-    body = node.args[0]
-    while len(body) == 1 and type(body[0]) is Group:
-        body = body[0].body
-    if len(body) < 2:
-        if len(body) == 1 and type(body[0]) is Text and body[0].name == r"\text" and _is_word(body[0].text):
-            return body[0].text if len(body[0].text) > 1 else ""
-        return ""
-    if all(type(letter) is Atom and letter.font == "mathrm" and letter.text not in tex.UPRIGHT for letter in body):
-        return "".join(letter.text for letter in body)
+    if all(type(letter) is Atom and letter.font == "mathrm" and letter.text not in tex.UPRIGHT
+           for letter in node.args[0]):
+        return "".join(letter.text for letter in node.args[0])
     return ""
 
 
@@ -209,20 +208,26 @@ def _function(word: str, starred: bool) -> Node:
 
 
 def _call(node: Call, script: bool) -> Node:
-    name = node.name
-    if name in tex.SIZED:
-        return node
+    return _named(_with_arguments(node, script))
+
+
+def _named(node: Node) -> Node:
+    """Without scripts, whether they would stand below or beside a function makes no difference."""
     if word := _word(node):
         return _function(word, word in tex.LIMIT_FUNCTIONS)
-    if name == r"\operatorname*":
-        name = r"\operatorname"
-    args = node.args
+    return node._replace(name=r"\operatorname") if type(node) is Call and node.name == r"\operatorname*" else node
+
+
+def _with_arguments(node: Call, script: bool) -> Node:
+    name, args = node.name, node.args
+    if name in tex.SIZED:
+        return node
+    if name == r"\mathord":
+        return _group(Group(args[0]), script)
     if name == r"\genfrac":
         key = tuple("".join(n.text if type(n) is Atom else "?" for n in argument) for argument in args[:4])
         if key in _GENFRAC:
             name, args = _GENFRAC[key], args[4:]
-    if name == r"\mathord":
-        return _group(Group(args[0]), script)
     before = "other" if name in _KEEP_BRACES else "start"
     changed = tuple([_argument(argument, before, script) for argument in args])
     option = None if not node.option else _list(node.option, "start", True)

@@ -10,69 +10,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from latexocr.latex import commands as tex
+from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
 from latexocr.latex.tokens import TEXT_COMMANDS, detokenize
 
 MAX_DEPTH = 60
 """Deeper nesting is no formula, and would end the interpreter's stack."""
 _DEPTH_OF = "more than 60 levels of nesting"
-
-
-class Atom(NamedTuple):
-    """One symbol, a space, or a command without arguments."""
-
-    text: str
-    font: str = ""
-
-
-class Group(NamedTuple):
-    """Braces that are no argument."""
-
-    body: tuple[Node, ...]
-
-
-class Scripts(NamedTuple):
-    r"""A base with what stands below and above it. `limits` is \limits or \nolimits where written."""
-
-    base: Node | None
-    sub: tuple[Node, ...] | None
-    sup: tuple[Node, ...] | None
-    limits: str = ""
-
-
-class Call(NamedTuple):
-    """A command with its arguments. `font` is the alphabet of an accent's glyph."""
-
-    name: str
-    args: tuple[tuple[Node, ...], ...]
-    option: tuple[Node, ...] | None = None
-    font: str = ""
-
-
-class Text(NamedTuple):
-    """A command and its text, as written."""
-
-    name: str
-    text: str
-
-
-class Fenced(NamedTuple):
-    r"""\left ... \right."""
-
-    left: str
-    body: tuple[Node, ...]
-    right: str
-
-
-class Environment(NamedTuple):
-    r"""Rows of cells; `breaks` are the row ends between them; `argument` is what follows \begin{name}, as written."""
-
-    name: str
-    argument: str
-    rows: tuple[tuple[tuple[Node, ...], ...], ...]
-    breaks: tuple[str, ...]
-
-
-Node = Atom | Group | Scripts | Call | Text | Fenced | Environment
 
 
 class Unparsable(NamedTuple):
@@ -153,6 +96,7 @@ class _Parser:
         if token == "{":
             return Group(self.until("}", _BRACE, font))
         if token[0] != "\\":
+            token = tex.SIGN_ALIASES.get(token, token)
             return Atom(token, font if token in tex.STYLED else "")
         if token in tex.FONT_COMMANDS:
             return Group(self.argument(tex.FONT_COMMANDS[token]))
@@ -311,11 +255,6 @@ def _base(found: list[Node]) -> Scripts:
 
 
 _NO_BASE = tex.STYLES | tex.SIZES | tex.UNSEEN | {"\\\\", "&", r"\hline"}
-
-
-def is_space(node: Node) -> bool:
-    """Whether a node is space and nothing else."""
-    return isinstance(node, Atom) and (node.text in tex.SPACES or node.text.startswith(tex.SPACE_PREFIXES))
 
 
 def _fraction(name: str, above: tuple[Node, ...], below: tuple[Node, ...]) -> Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latexocr.latex import commands as tex
-from latexocr.latex.tree import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text
+from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text
 
 
 def write(nodes: Sequence[Node]) -> list[str]:
