@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,18 @@ Folder = Annotated[Path, arg(metavar="FOLDER")]
 
 
 @dataclass(frozen=True)
+class Loading:
+    device: str = "auto"
+    """Where a model runs in this process: auto, cpu, cuda or mps."""
+    dtype: str = "auto"
+    """Its numbers: auto, float32, bfloat16 or float16."""
+    download: bool = False
+    """Let a hub model be fetched."""
+    trust_remote_code: bool = False
+    """Run Python code that the model's folder brings. Only for models you trust as you trust a program."""
+
+
+@dataclass(frozen=True)
 class Transcribe:
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH ...")]
     """Pictures, folders of pictures, or JSON lines that name pictures."""
@@ -39,6 +52,7 @@ class Transcribe:
     retry_errors: bool = False
     """Read pictures again that failed in an earlier run."""
     generate: Generate = GenerateConfig()
+    loading: Annotated[Loading, arg(name="")] = Loading()
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class Bench:
     retry_errors: bool = False
     """Read samples again that failed in an earlier run."""
     generate: Generate = GenerateConfig()
+    loading: Annotated[Loading, arg(name="")] = Loading()
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,12 @@ class Export:
     """Folder that `latexocr train` wrote."""
     out: Annotated[Positional[Path], arg(metavar="FOLDER")]
     """Folder of the merged model, for transformers and vLLM."""
+    data: str = ""
+    """Pictures on which adapter and export must agree; those of the training unless given."""
+    download: bool = False
+    """Let the base model be fetched from a hub."""
+    trust_remote_code: bool = False
+    """Run Python code that the model's folder brings. Only for models you trust as you trust a program."""
 
 
 def transcribe(options: Transcribe) -> int:
@@ -81,14 +102,14 @@ def transcribe(options: Transcribe) -> int:
     from latexocr.bench.transcripts import transcribe as into_folder
 
     samples = _pictures(options.paths)
-    reader = Deferred(lambda: _load(options.model, options.generate))
+    reader = Deferred(lambda: _load(options.model, options.generate, options.loading))
     if options.out is None and len(samples) == 1 and options.paths[0].is_file():
         predictions = list(reader.read(samples))
         for prediction in predictions:
             _print(prediction)
     else:
         out = options.out or Path()
-        run = _run(options.model, ", ".join(map(str, options.paths)), samples, options.generate)
+        run = _run(options.model, ", ".join(map(str, options.paths)), samples, options.generate, options.loading)
         run = replace(run, data_sha256="")  # Pictures may be added; each is compared with what was read of it.
         predictions = into_folder(reader, samples, out, run, retry_errors=options.retry_errors, show=_print)
         print(f"latexocr: {out / 'results.jsonl'} and {out / 'results.html'}", file=sys.stderr)
@@ -97,18 +118,20 @@ def transcribe(options: Transcribe) -> int:
 
 def bench(options: Bench) -> int:
     from latexocr.bench.folder import read_runs
-    from latexocr.bench.judge import evaluate
+    from latexocr.bench.judge import evaluate, refuse_bare
     from latexocr.bench.report import table, write_report
-    from latexocr.bench.run import record
+    from latexocr.bench.run import Deferred, draw, record, recorded
     from latexocr.data.sources import load
 
     everything = load(options.data)
-    samples = _some(everything, options.limit)
+    samples = draw(everything, options.limit)
+    refuse_bare(samples)  # Now, not after hours of reading.
     models = {"base": options.base} | ({"tuned": options.tuned} if options.tuned else {})
     columns = {}
     for name, model in models.items():
-        run = _run(model, options.data, samples, options.generate)
-        reader = _column(model, everything, samples, options.generate)
+        run = _run(model, options.data, samples, options.generate, options.loading)
+        reader = (recorded(Path(model), everything, samples) if model.endswith(".jsonl")
+                  else Deferred(partial(_load, model, options.generate, options.loading)))
         columns[name] = record(reader, samples, options.out, name, run, retry_errors=options.retry_errors)
     runs = read_runs(options.out)
     report = evaluate(samples, columns, {name: runs[name] for name in columns})
@@ -140,9 +163,12 @@ def train(options: Any) -> int:
 
 
 def export(options: Export) -> int:
+    from latexocr.data.sources import load
     from latexocr.training.export import export as export_model
 
-    print(export_model(options.adapter, options.out))
+    samples = load(options.data) if options.data else None
+    print(export_model(options.adapter, options.out, samples=samples, download=options.download,
+                       trust_remote_code=options.trust_remote_code))
     return 0
 
 
@@ -164,12 +190,12 @@ VERBS = {
     "transcribe": Verb("Turn pictures of formulas into LaTeX.", "latexocr transcribe examples/ --out results",
                        lambda: Transcribe, transcribe),
     "bench": Verb("Measure a model, or compare two, on pictures with known formulas.",
-                  "latexocr bench --data crohme:test2014 --base builtin --tuned runs/a --out runs/bench",
+                  "latexocr bench --data crohme:test2014 --tuned runs/a --out runs/bench",
                   lambda: Bench, bench),
     "score": Verb("Score a predictions file; no model is needed.",
                   "latexocr score predictions.jsonl --data crohme:test2014", lambda: Score, score),
     "train": Verb("Tune a model on your pictures with LoRA.",
-                  "latexocr train --data my.jsonl --model builtin --out runs/a", _train_options, train),
+                  "latexocr train --data my.jsonl --out runs/a", _train_options, train),
     "export": Verb("Merge an adapter into its base: one folder that vLLM serves.", "latexocr export runs/a models/a",
                    lambda: Export, export),
 }
@@ -215,40 +241,19 @@ def _dispatch(argv: list[str]) -> int:
     return verb.run(tyro.cli(verb.options(), prog=f"latexocr {argv[0]}", description=description, args=argv[1:]))
 
 
-def _load(model: str, generate: GenerateConfig) -> Reader:
+def _load(model: str, generate: GenerateConfig, loading: Loading) -> Reader:
     from latexocr.model import LatexOCRModel
 
-    return LatexOCRModel.load(model, config=generate)
+    return LatexOCRModel.load(model, config=generate, **asdict(loading))
 
 
-def _column(model: str, everything: Sequence[Sample], samples: Sequence[Sample], generate: GenerateConfig) -> Reader:
-    from latexocr.bench.run import Deferred, Recorded, covered
-    from latexocr.records import read_predictions
+def _run(model: str, data: str, samples: Sequence[Sample], generate: GenerateConfig, loading: Loading) -> Run:
+    """The run that these options ask for; what changes only the speed is not among its settings."""
+    from latexocr.bench.folder import describe
 
-    if not _is_file_of_predictions(model):
-        return Deferred(lambda: _load(model, generate))
-    return Recorded(covered(everything, samples, read_predictions(Path(model)), model))
-
-
-def _is_file_of_predictions(model: str) -> bool:
-    return model.endswith(".jsonl")
-
-
-def _run(model: str, data: str, samples: Sequence[Sample], generate: GenerateConfig) -> Run:
-    """The run that these options ask for; what changes speed alone is not among its settings."""
-    from latexocr.bench.folder import Run, fingerprint
-    from latexocr.data.sources import content_hash
-    from latexocr.reading.inputs import resolve
-
-    settings: dict[str, Any] = {}
-    if _is_file_of_predictions(model):
-        if not Path(model).is_file():
-            raise UserError(f"{model}: no such predictions file.")
-        settings["model_sha256"] = fingerprint(Path(model))
-    else:
-        settings = {key: value for key, value in asdict(generate).items() if key != "batch_size"}
-        settings["model_sha256"] = None if "://" in model else fingerprint(resolve(model))
-    return Run(model, data, content_hash(samples), settings, n=len(samples))
+    settings = {**asdict(generate), "dtype": loading.dtype}
+    del settings["batch_size"]
+    return describe(model, data, samples, settings, download=loading.download)
 
 
 def _pictures(paths: Sequence[Path]) -> list[Sample]:
@@ -265,17 +270,6 @@ def _pictures(paths: Sequence[Path]) -> list[Sample]:
             whole = path.is_file() and path.suffix != ".jsonl"
             found.setdefault(str(path if whole else path / sample.id), sample)
     return [replace(sample, id=id) for id, sample in found.items()]
-
-
-def _some(samples: list[Sample], limit: int | None) -> list[Sample]:
-    if limit is None or limit >= len(samples):
-        return samples
-    if limit < 1:
-        raise UserError(f"--limit is {limit}; it must be at least 1.")
-    import numpy as np
-
-    chosen = np.random.default_rng(0).permutation(len(samples))[:limit]
-    return [samples[i] for i in sorted(chosen)]
 
 
 def _print(prediction: Prediction) -> None:

@@ -13,16 +13,19 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from time import time
 from typing import Any
 
+from latexocr.data.sources import content_hash
 from latexocr.errors import UserError
+from latexocr.reading.inputs import resolve
+from latexocr.records import Sample
 
 PACKAGES = ("latexocr", "torch", "transformers", "peft", "unsloth", "vllm", "numpy", "pillow", "sacrebleu", "scipy")
 EDGE = 1 << 20
@@ -62,12 +65,27 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
+def describe(model: str, data: str, samples: Sequence[Sample], settings: Mapping[str, Any], *,
+             download: bool = False) -> Run:
+    """The run of a model, a server or a predictions file on samples, not yet started.
+
+    Raises UserError where there is no such model or file.
+    """
+    if model.endswith(".jsonl"):
+        if not Path(model).is_file():
+            raise UserError(f"{model}: no such predictions file.")
+        settings = {"model_sha256": fingerprint(Path(model))}  # What made it is not for us to say.
+    elif "://" not in model:
+        settings = {**settings, "model_sha256": fingerprint(resolve(model, download=download))}
+    return Run(model, data, content_hash(samples), settings, n=len(samples))
+
+
 def provenance() -> dict[str, Any]:
     """This start: command line, time, commit of the code, package versions, processor, and GPU if torch is loaded."""
     commit, dirty = _commit()
     return {
         "command": shlex.join(sys.argv),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit,
         "uncommitted_changes": dirty,
         "python": platform.python_version(),

@@ -9,16 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from latexocr.latex.canonical import Level, equal
-from latexocr.scoring.failures import classify
-from latexocr.scoring.metrics import METRICS, Comparison, Score, tabulate
-from latexocr.scoring.statistics import compare, score
-
 from latexocr.bench.folder import Run
 from latexocr.bench.run import paired, some
 from latexocr.bench.slices import Slice, slices
 from latexocr.errors import UserError
+from latexocr.latex.canonical import Level, equal
 from latexocr.records import Prediction, Sample
+from latexocr.scoring.failures import classify
+from latexocr.scoring.metrics import METRICS, Comparison, Score, tabulate
+from latexocr.scoring.statistics import compare, score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,16 +65,21 @@ class Report:
     rows: Sequence[Row]
 
 
+def refuse_bare(samples: Sequence[Sample]) -> None:
+    """Raise UserError where there are no samples, or one has no reference."""
+    if not samples:
+        raise UserError("No samples to score. Give --data something with pictures and references.")
+    if bare := [sample.id for sample in samples if sample.latex is None]:
+        raise UserError(f"No reference for {some(bare)}: nothing to score. For pictures alone: `latexocr transcribe`.")
+
+
 def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], runs: Mapping[str, Run], *,
              seed: int = 0) -> Report:
     """The report of one or two columns of predictions; with two, the second is compared with the first.
 
     `seed` is that of resampling. Raises UserError where a sample has no reference, or ids do not pair.
     """
-    if not samples:
-        raise UserError("No samples to score. Give --data something with pictures and references.")
-    if bare := [sample.id for sample in samples if sample.latex is None]:
-        raise UserError(f"No reference for {some(bare)}: nothing to score. For pictures alone: `latexocr transcribe`.")
+    refuse_bare(samples)
     answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
     tables = {name: _tables(samples, predictions) for name, predictions in answers.items()}
     scores = {name: [score(metric, table[key], seed=seed) for key, metric in METRICS.items()]

@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 WIDEST, HIGHEST = 900, 420
 """Pixels of an embedded picture; larger ones are shrunk, so that a page of hundreds stays a few megabytes."""
 
-MATHML = frozenset(
-    "math mrow mi mn mo mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom mfenced menclose msub msup "
-    "msubsup munder mover munderover mmultiscripts mprescripts mtable mtr mlabeledtr mtd".split()
-)
-ATTRIBUTES = frozenset(
-    "display displaystyle scriptlevel mathvariant mathsize mathcolor mathbackground linethickness lspace rspace "
-    "stretchy symmetric fence separator form minsize maxsize largeop movablelimits accent accentunder width height "
-    "depth voffset columnalign rowalign columnlines rowlines columnspacing rowspacing frame framespacing notation "
-    "open close".split()
-)
+MATHML = frozenset((
+    "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "mstyle", "merror", "mpadded",
+    "mphantom", "mfenced", "menclose", "msub", "msup", "msubsup", "munder", "mover", "munderover", "mmultiscripts",
+    "mprescripts", "mtable", "mtr", "mlabeledtr", "mtd",
+))
+ATTRIBUTES = frozenset((
+    "display", "displaystyle", "scriptlevel", "mathvariant", "mathsize", "mathcolor", "mathbackground", "linethickness",
+    "lspace", "rspace", "stretchy", "symmetric", "fence", "separator", "form", "minsize", "maxsize", "largeop",
+    "movablelimits", "accent", "accentunder", "width", "height", "depth", "voffset", "columnalign", "rowalign",
+    "columnlines", "rowlines", "columnspacing", "rowspacing", "frame", "framespacing", "notation", "open", "close",
+))
 
 ENVIRONMENTS = {
     **dict.fromkeys(("aligned", "align", "align*", "alignat", "eqnarray", "eqnarray*"), "split"),

@@ -13,12 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from latexocr.scoring.metrics import METRICS, Comparison
-
 from latexocr.bench.folder import write_text
 from latexocr.bench.judge import HEADLINE, LEVELS, Report, Row
 from latexocr.bench.page import Chart, render
 from latexocr.records import Sample
+from latexocr.scoring.metrics import METRICS, Comparison
 
 GALLERY = {"losses": 60, "wins": 60, "both-wrong": 60, "wrong": 160, "both-right": 20, "right": 40}
 """Most examples of each outcome on the page, in the order shown."""

@@ -167,6 +167,22 @@ def paired(samples: Sequence[Sample], predictions: Sequence[Prediction], where: 
     return [by_id[sample.id] for sample in samples]
 
 
+def recorded(file: Path, everything: Sequence[Sample], samples: Sequence[Sample]) -> Recorded:
+    """A reader of `samples`, a part of `everything`, from a predictions file about the part or the whole."""
+    return Recorded(covered(everything, samples, read_predictions(file), str(file)))
+
+
+def draw(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """At most `limit` samples, drawn at random but always alike, in their order; a larger draw holds a smaller one."""
+    if limit is None or limit >= len(samples):
+        return list(samples)
+    if limit < 1:
+        raise UserError(f"The limit is {limit}; it must be at least 1.")
+    import numpy as np
+
+    return [samples[i] for i in sorted(np.random.default_rng(0).permutation(len(samples))[:limit])]
+
+
 def covered(everything: Sequence[Sample], samples: Sequence[Sample], predictions: Sequence[Prediction], where: str
             ) -> list[Prediction]:
     """The predictions of `samples`, a part of `everything`, from a file that may be about the part or the whole."""

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from latexocr.scoring.metrics import Metric, Score
-from latexocr.scoring.statistics import score
-
 from latexocr.latex.tokens import tokenize
 from latexocr.records import Sample
+from latexocr.scoring.metrics import Metric, Score
+from latexocr.scoring.statistics import score
 
 if TYPE_CHECKING:
     import numpy as np
