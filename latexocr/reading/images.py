@@ -1,0 +1,150 @@
+"""The one preparation of a picture: open, orient, flatten, turn light, crop, bring to one glyph size, put on a canvas.
+
+Takes a file, a PIL picture or an array, gives a light canvas with dark ink. Training draws its pictures through the
+same `fit` and `place`. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from latexocr.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+GLYPH_HEIGHT = 13.0
+"""Median height of a symbol in a prepared picture, in pixels: a 10 point formula at about 150 dots an inch."""
+HEIGHTS = (32, 48, 64, 80, 96, 128, 160, 192, 224, 256)
+WIDTHS = (64, 96, 128, 160, 192, 256, 320, 384, 448, 512, 576, 640, 768, 896, 1024)
+"""Sizes of a canvas, in pixels: few, so that pictures of one canvas can be read together; multiples of 16."""
+MARGIN = 4
+"""White pixels around the ink, at least."""
+INK = 160
+"""Grey value below which a pixel of a flattened picture counts as ink."""
+LARGEST_SIDE = 3000
+"""Larger pictures are shrunk before anything else, in pixels."""
+FAINTEST = 24
+"""Least difference between ink and paper, in grey values; below it a picture counts as blank."""
+SPECK = 0.1
+"""Ink smaller than this part of a symbol's height is dirt: it does not move the crop. A full stop is twice that."""
+LARGEST_SCALE = 6.0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A formula cropped to its ink and brought to one glyph size."""
+
+    pixels: np.ndarray
+    """uint8, (height, width), dark on white; fits a canvas with its margin."""
+    scale: float
+    """Pixels here for one pixel of the picture it came from."""
+    left: int
+    top: int
+    """Where the crop began in the picture it came from, in that picture's pixels."""
+
+
+def prepare(image: Path | str | Image | np.ndarray) -> Image:
+    """The picture as every model sees it, mode RGB, its sides from `HEIGHTS` and `WIDTHS`.
+
+    Raises UserError where the file is no picture or holds no ink.
+    """
+    from PIL import Image as Pillow
+
+    return Pillow.fromarray(place(fit(flatten(image)).pixels)).convert("RGB")
+
+
+def flatten(image: Path | str | Image | np.ndarray) -> np.ndarray:
+    """Grey values, uint8, (height, width): the right way up, paper 255, darkest ink 0, whatever the colours were."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    name = str(image) if isinstance(image, (str, Path)) else "picture"
+    try:
+        opened = Pillow.open(image) if isinstance(image, (str, Path)) else image
+        opened = Pillow.fromarray(opened) if isinstance(opened, np.ndarray) else opened
+        grey = np.asarray(_grey(ImageOps.exif_transpose(opened)), dtype=np.float32)
+    except (OSError, ValueError, TypeError, SyntaxError, Pillow.DecompressionBombError) as e:
+        raise UserError(f"{name}: cannot be opened as a picture ({str(e) or type(e).__name__}).") from e
+    paper = float(np.median(grey))
+    if paper < 128:
+        grey, paper = 255 - grey, 255 - paper
+    ink = float(grey.min())
+    if paper - ink < FAINTEST:
+        raise UserError(f"{name}: no ink found; expected a formula, darker or lighter than its background.")
+    return (np.clip((grey - ink) / (paper - ink), 0, 1) * 255).astype(np.uint8)
+
+
+def _grey(image: Image) -> Image:
+    """The picture in mode L, transparent parts as paper, at most `LARGEST_SIDE` long."""
+    from PIL import Image as Pillow
+
+    if max(image.size) > LARGEST_SIDE:
+        image = image.reduce(-(-max(image.size) // LARGEST_SIDE))
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, dtype=np.float64)
+        return Pillow.fromarray((255 * (values / max(values.max(), 1))).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layers = image.convert("RGBA")
+        paper = Pillow.new("RGBA", layers.size, "white")
+        on_white = Pillow.alpha_composite(paper, layers).convert("L")
+        extrema = on_white.getextrema()
+        if extrema[1] - extrema[0] >= FAINTEST:
+            return on_white
+        return Pillow.alpha_composite(Pillow.new("RGBA", layers.size, "black"), layers).convert("L")
+    return image.convert("L")
+
+
+def fit(grey: np.ndarray, glyph_height: float = GLYPH_HEIGHT) -> Fitted:
+    """The ink of a flattened picture, scaled so that a symbol is `glyph_height` high and everything fits a canvas."""
+    from PIL import Image as Pillow
+
+    top, bottom, left, right, symbol = _ink_box(grey)
+    cropped = grey[top:bottom, left:right]
+    height, width = cropped.shape
+    scale = min(glyph_height / symbol, (HEIGHTS[-1] - 2 * MARGIN) / height, (WIDTHS[-1] - 2 * MARGIN) / width,
+                LARGEST_SCALE)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    resized = Pillow.fromarray(cropped).resize(size, Pillow.Resampling.BICUBIC)
+    return Fitted(np.asarray(resized), scale, left, top)
+
+
+def _ink_box(grey: np.ndarray) -> tuple[int, int, int, int, float]:
+    """Top, bottom, left, right of the ink, and the median height of its symbols, in pixels.
+
+    Specks (noise of a scan) do not move the box; bars and dots do not count as symbols.
+    """
+    from scipy import ndimage
+
+    labels, count = ndimage.label(grey < INK, structure=np.ones((3, 3)))
+    if not count:
+        return 0, grey.shape[0], 0, grey.shape[1], float(grey.shape[0])
+    boxes = np.array([(y.start, y.stop, x.start, x.stop) for y, x in ndimage.find_objects(labels)])
+    heights, widths = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    sides = np.maximum(heights, widths)
+    symbols = heights[(heights >= 4) & (widths <= 6 * heights) & (heights >= 0.15 * heights.max())]
+    symbol = float(np.median(symbols)) if len(symbols) else float(max(heights.max(), widths.max() / 4))
+    solid = boxes[sides >= min(sides.max(), max(2, SPECK * symbol))]
+    return (int(solid[:, 0].min()), int(solid[:, 1].max()), int(solid[:, 2].min()), int(solid[:, 3].max()), symbol)
+
+
+def canvas(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the smallest canvas that holds ink of this size and its margin."""
+    rows = bisect.bisect_left(HEIGHTS, height + 2 * MARGIN)
+    columns = bisect.bisect_left(WIDTHS, width + 2 * MARGIN)
+    return HEIGHTS[min(rows, len(HEIGHTS) - 1)], WIDTHS[min(columns, len(WIDTHS) - 1)]
+
+
+def place(pixels: np.ndarray, offset: tuple[int, int] | None = None) -> np.ndarray:
+    """The ink on its canvas: at `offset` (rows, columns), by default in the middle of the height, at the left margin."""
+    height, width = pixels.shape
+    rows, columns = canvas(height, width)
+    top, left = offset if offset is not None else ((rows - height) // 2, MARGIN)
+    page = np.full((rows, columns), 255, np.uint8)
+    page[top : top + height, left : left + width] = pixels
+    return page

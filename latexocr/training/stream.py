@@ -1,0 +1,198 @@
+"""An endless stream of training batches: formulas drawn by TeX as they are needed, each batch of one canvas.
+
+Takes a corpus of formulas and a tokenizer, gives batches of pictures, target tokens and the cells where TeX put which
+glyph. Knows nothing of the model.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from latexocr.data.degrade import degrade
+from latexocr.data.typeset import BODY_SIZES, FONTS, Drawing, draw
+from latexocr.errors import UserError
+from latexocr.latex.canonical import Level, canonical
+from latexocr.reading.images import GLYPH_HEIGHT, MARGIN, Fitted, canvas, fit, place
+
+NON_COMMERCIAL = frozenset({"crohme", "mooculus", "apex"})
+"""Sources whose licence forbids what ships."""
+UNSEEN_FONTS = ("palatino", "px")
+"""Never drawn in training, so that validation shows what another font does."""
+FONT_SHARES = {"cm": 8, "lm": 2, "times": 2, "tx": 1.5, "euler": 0.7}
+LENGTH_SHARES = {8: 0.14, 16: 0.22, 32: 0.26, 64: 0.18, 128: 0.14, 256: 0.06}
+"""Longest formula of a class, in LaTeX tokens, and how often the class is drawn."""
+NOT_A_PICTURE = re.compile(r"\\(color|textcolor|[hv]?phantom|tiny|small|scriptsize|large|Large|smash|raisebox|[hv]space"
+                           r"|kern|mskip|hskip|rule|label|tag|href|ref|fbox|colorbox|textcircled|hbox|mbox)\b")
+"""Formulas with these are left out: the picture does not show what was written."""
+CELL = 16
+"""Side of the square that one visual token covers, in pixels."""
+GLYPH_CLASSES = 4096
+"""Glyphs are told apart by a hash of font and code into so many classes."""
+CHUNK = 160
+"""Formulas of one TeX document."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Formulas by length class; one split, by document."""
+
+    classes: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One drawn formula: what it looks like, what it says, where its glyphs are."""
+
+    latex: str
+    pixels: np.ndarray
+    tokens: np.ndarray
+    glyphs: np.ndarray
+    """float32, (n, 3): x and y of the middle in pixels of `pixels`, and the class."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of one canvas: pictures (B, H, W) uint8; tokens (B, L) int64 padded with -100; the cells' glyphs (n, 2)."""
+
+    pixels: np.ndarray
+    tokens: np.ndarray
+    glyphs: np.ndarray
+
+
+def is_validation(document: int) -> bool:
+    """Whether a document is held out: one in fifty, by a hash of its number."""
+    return zlib.crc32(str(document).encode()) % 50 == 0
+
+
+def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
+    """The formulas of a corpus file that may be trained on, or those of its held-out documents.
+
+    Each line of the gzipped file is an object with `latex`, `source` and `doc`. Raises UserError otherwise.
+    """
+    classes: list[list[str]] = [[] for _ in LENGTH_SHARES]
+    limits = list(LENGTH_SHARES)
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for row in map(json.loads, lines):
+                if row["source"] in NON_COMMERCIAL or is_validation(row["doc"]) != validation:
+                    continue
+                if NOT_A_PICTURE.search(row["latex"]):
+                    continue
+                length = len(TOKEN.findall(row["latex"]))
+                if length <= limits[-1]:
+                    classes[int(np.searchsorted(limits, length))].append(row["latex"])
+    except (OSError, ValueError, KeyError) as e:
+        raise UserError(f"{path}: not a corpus ({type(e).__name__}: {e}). Expected gzipped JSON lines with 'latex', "
+                        "'source' and 'doc'.") from e
+    return Corpus(tuple(map(tuple, classes)))
+
+
+TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\S")
+"""A quick count of LaTeX tokens, to sort 1.6 million formulas by length in seconds."""
+
+
+def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: int = 256, fonts: tuple[str, ...] = (),
+             count: int = CHUNK) -> list[Example]:
+    """Up to `count` formulas drawn in one font and size, in their level-2 spelling; what TeX refuses is left out."""
+    limits = np.array(list(LENGTH_SHARES))
+    shares = np.array(list(LENGTH_SHARES.values())) * (limits <= max(longest, limits[0]))
+    shares *= [bool(c) for c in corpus.classes]
+    chosen = [corpus.classes[i][rng.integers(len(corpus.classes[i]))]
+              for i in rng.choice(len(limits), size=count, p=shares / shares.sum())]
+    targets = [canonical(formula, Level.SYNTAX) for formula in chosen]
+    font = str(rng.choice(fonts)) if fonts else _training_font(rng)
+    dpi = int(rng.choice((110, 130, 150, 180, 220)))
+    drawings = draw(targets, font=font, size=str(rng.choice(BODY_SIZES)), dpi=dpi, display=bool(rng.random() < 0.75))
+    pieces = tokenizer(targets, add_special_tokens=False)["input_ids"]
+    return [_example(target, drawing, ids, dpi, rng)
+            for target, drawing, ids in zip(targets, drawings, pieces, strict=True)
+            if drawing is not None and len(ids) <= longest and min(drawing.image.size) > 3]
+
+
+def _training_font(rng: np.random.Generator) -> str:
+    names = [name for name in FONTS if name not in UNSEEN_FONTS]
+    shares = np.array([FONT_SHARES[name] for name in names])
+    return str(rng.choice(names, p=shares / shares.sum()))
+
+
+def _example(latex: str, drawing: Drawing, ids: list[int], dpi: int, rng: np.random.Generator) -> Example:
+    fitted: Fitted = fit(np.asarray(drawing.image), GLYPH_HEIGHT * float(np.exp(rng.normal(0, 0.12))))
+    pixels_a_point = dpi / 72.27
+    glyphs = np.array([
+        (((g.left + g.right) / 2 * pixels_a_point - fitted.left) * fitted.scale,
+         ((g.top + g.bottom) / 2 * pixels_a_point - fitted.top) * fitted.scale,
+         zlib.crc32(f"{g.font}/{g.code}".encode()) % GLYPH_CLASSES) for g in drawing.glyphs], dtype=np.float32)
+    return Example(latex, fitted.pixels, np.array(ids, dtype=np.int64), glyphs.reshape(-1, 3))
+
+
+def collate(group: list[Example], end: int, rng: np.random.Generator | None) -> Batch:
+    """A batch of examples of one canvas; with `rng`, each picture degraded and moved about its canvas."""
+    rows, columns = canvas(*group[0].pixels.shape)
+    pixels = np.empty((len(group), rows, columns), np.uint8)
+    longest = -(-(max(len(e.tokens) for e in group) + 1) // 16) * 16
+    tokens = np.full((len(group), longest), -100, np.int64)
+    cells = []
+    for i, example in enumerate(group):
+        height, width = example.pixels.shape
+        top, left = (rows - height) // 2, MARGIN
+        ink = example.pixels
+        if rng is not None:
+            top, left = int(rng.integers(0, rows - height + 1)), int(rng.integers(0, min(columns - width, 24) + 1))
+            ink = degrade(ink, rng)
+        pixels[i] = place(ink, (top, left))
+        tokens[i, : len(example.tokens)] = example.tokens
+        tokens[i, len(example.tokens)] = end
+        x = np.clip((example.glyphs[:, 0] + left) // CELL, 0, columns // CELL - 1)
+        y = np.clip((example.glyphs[:, 1] + top) // CELL, 0, rows // CELL - 1)
+        cell = i * (rows // CELL) * (columns // CELL) + y * (columns // CELL) + x
+        cells.append(np.stack([cell, example.glyphs[:, 2]], axis=1).astype(np.int64))
+    return Batch(pixels, tokens, np.concatenate(cells))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a stream goes on: short formulas first, then all."""
+
+    short_seconds: float = 60.0
+    """So long only formulas of up to 16 tokens are drawn; then so long again, up to 64."""
+    replay: int = 1
+    """Times an example is shown again, degraded anew."""
+    pixels_a_batch: int = 8_000_000
+    most: int = 640
+    """Pictures in a batch, at most."""
+
+
+def batches(corpus: Corpus, tokenizer, schedule: Schedule, *, seed: int, started: float) -> Iterator[Batch]:
+    """Batches without end. `started` is the time (seconds, `time.time()`) from which the schedule counts."""
+    rng = np.random.default_rng(seed)
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    waiting: dict[tuple[int, int], list[Example]] = {}
+    shown: list[Example] = []
+    while True:
+        age = time.time() - started
+        longest = 16 if age < schedule.short_seconds else 64 if age < 2 * schedule.short_seconds else 256
+        fresh = examples(corpus, tokenizer, rng, longest=longest)
+        shown = (shown + fresh)[-12_000:]
+        again = [shown[i] for i in rng.integers(len(shown), size=schedule.replay * len(fresh))] if shown else []
+        for example in fresh + again:
+            size = canvas(*example.pixels.shape)
+            group = waiting.setdefault(size, [])
+            group.append(example)
+            if len(group) >= min(schedule.most, max(8, schedule.pixels_a_batch // (size[0] * size[1]))):
+                yield collate(waiting.pop(size), end, rng)
+
+
+def warm(fonts: tuple[str, ...] = tuple(FONTS)) -> None:
+    """Draw a formula in every font once, so that font metrics are found before the workers start."""
+    for font in fonts:
+        draw([r"x^{2}+\frac{\alpha}{\mathbf{B}}\sum_{i}\mathcal{L}\mathbb{R}\mathfrak{g}"], font=font)
+
