@@ -6,11 +6,14 @@ Never raises: a formula that cannot be parsed is compared by its surface.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 
+from latexocr.latex.nodes import Node
 from latexocr.latex.syntax import syntax
 from latexocr.latex.tokens import detokenize, tokenize, unwrap
 from latexocr.latex.tree import Unparsable, parse
+from latexocr.latex.visual import lenient, visual
 from latexocr.latex.write import write
 
 
@@ -33,13 +36,13 @@ def canonical(latex: str, level: Level) -> str:
     """The one spelling of a formula at a level. At SYNTAX it is LaTeX that draws the same picture as the input."""
     if level <= Level.IDENTICAL:
         return latex
-    surface = _surface(latex)
-    if level == Level.SURFACE:
-        return surface
+    form = _surface(latex)
     try:
-        return _through(surface, syntax)
+        for step in _STEPS[:level - 1]:
+            form = _through(form, step)
     except RecursionError:
-        return surface
+        pass
+    return form
 
 
 def equal(a: str, b: str, level: Level) -> bool:
@@ -54,6 +57,10 @@ def _surface(latex: str) -> str:
     return text
 
 
-def _through(latex: str, change) -> str:
+_STEPS = (syntax, visual, lenient)
+"""What leads from each level, from the surface on, to the next."""
+
+
+def _through(latex: str, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]) -> str:
     tree = parse(tokenize(latex))
     return latex if isinstance(tree, Unparsable) else detokenize(write(change(tree)))
