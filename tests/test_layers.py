@@ -102,7 +102,8 @@ def test_files_and_functions_stay_short(path):
     if path in MODULES:
         assert len(lines) < LONGEST_FILE
     functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    sizes = {f.name: f.end_lineno - f.lineno + 1 for f in functions if not lines[f.lineno - 2].strip().startswith(EXCUSE)}
+    sizes = {function.name: function.end_lineno - function.lineno + 1 for function in functions
+             if not lines[function.lineno - 2].strip().startswith(EXCUSE)}
     assert {name: size for name, size in sizes.items() if size > LONGEST_FUNCTION} == {}
 
 

@@ -43,7 +43,7 @@ def blocks(page: Path, *languages: str) -> list[str]:
 
 
 def command_lines(text: str) -> list[str]:
-    """The commands of a shell block: continued lines joined; with `$ ` before some, those only, else all but comments."""
+    """The commands of a shell block, continued lines joined: those after `$ ` where there are any, else all lines."""
     lines = text.replace("\\\n", " ").splitlines()
     prompted = [line[2:] for line in lines if line.startswith("$ ")]
     return prompted or [line for line in lines if line.strip() and not line.startswith("#")]
@@ -65,7 +65,8 @@ def transcripts(page: Path) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def test_the_readme_has_commands():
-    assert {words[1] for words in commands(ROOT / "README.md") if words[0] == "latexocr"} >= {"transcribe", "train", "bench"}
+    verbs = {words[1] for words in commands(ROOT / "README.md") if words[0] == "latexocr"}
+    assert verbs >= {"transcribe", "train", "bench"}
 
 
 @pages
@@ -108,7 +109,7 @@ def test_links_and_extras_exist(page):
 
 @pages
 def test_output_shown_is_output_given(page, monkeypatch, tmp_path, capsys):
-    """What a page shows of `latexocr transcribe` with the embedded model is what it prints; a line `...` leaves some out."""
+    """What a page shows of `latexocr transcribe` with the embedded model is what it prints; `...` stands for more."""
     monkeypatch.chdir(ROOT)
     for words, output in transcripts(page):
         if words[1] != "transcribe" or "--model" in words:
@@ -144,5 +145,6 @@ def test_figures_are_those_of_the_reports(page):
         for metric, cell in zip(metrics, cells, strict=True):
             score = scores[metric]
             value, low, high = (shown(score[key], metric) for key in ("value", "low", "high"))
-            assert (cell.strip("*"), n.replace(",", "")) == (f"{value} [{low}, {high}]", str(score["n"])), (source, metric)
+            assert cell.strip("*") == f"{value} [{low}, {high}]", (source, metric)
+            assert n.replace(",", "") == str(score["n"]), source
             assert score["signature"] in text, f"the signature of {metric} is not on the page: {score['signature']}"

@@ -115,15 +115,17 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.server_close()
 
 
-def picture(width: int = 60) -> Image.Image:
-    """A black bar of that width on white."""
-    pixels = np.full((40, width + 40), 255, np.uint8)
-    pixels[10:30, 20:20 + width] = 0
+def picture(symbols: int = 3) -> Image.Image:
+    """Black squares in a row: the more of them, the wider the prepared picture."""
+    pixels = np.full((40, 30 * symbols + 20), 255, np.uint8)
+    for number in range(symbols):
+        pixels[10:30, 30 * number + 10:30 * number + 30] = 0
     return Image.fromarray(pixels)
 
 
 def samples(n: int) -> list[Sample]:
-    return [Sample(f"s{i}", picture(40 + 30 * i)) for i in range(n)]
+    """Samples whose prepared pictures all differ in size."""
+    return [Sample(f"s{i}", picture(1 + 5 * i)) for i in range(n)]
 
 
 def sent_picture(request: dict) -> Image.Image:
