@@ -25,6 +25,7 @@ from latexocr.training.collate import Collator
 
 NOT_SETTINGS = {"out", "workers", "save_steps", "download"}
 """Fields that do not change what is learned: a run may go on with others."""
+LOG_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,9 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     started = time()
     trainer.train(resume_from_checkpoint=str(claim.checkpoint) if claim.checkpoint else None)
     _save(trainer.accelerator.unwrap_model(trainer.model), base, config)
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     record.finish(config.out, {"seconds": round(time() - started, 1), "steps": trainer.state.global_step,
-                               "loss": trainer.state.log_history[-1].get("train_loss")})
+                               "first_loss": losses[0], "last_loss": losses[-1]})
     return config.out
 
 
@@ -228,11 +230,13 @@ def _trainer(model: Any, collator: Collator, config: TrainConfig, learned: int, 
         gradient_accumulation_steps=config.accumulation, bf16=bf16, fp16=on_gpu and not bf16, use_cpu=not on_gpu,
         # Unsloth brings its own checkpointing with the model.
         gradient_checkpointing=config.gradient_checkpointing and backend == "peft",
-        save_strategy="steps", save_steps=config.save_steps, save_total_limit=2, logging_steps=10,
+        save_strategy="steps", save_steps=config.save_steps, save_total_limit=2, logging_steps=LOG_STEPS, logging_first_step=True,
         eval_strategy="steps" if len(collator.samples) > learned else "no", eval_steps=config.save_steps,
         prediction_loss_only=True, dataloader_num_workers=workers, dataloader_pin_memory=on_gpu,
         # The batches are ours: the trainer must neither cut nor rewrite them, nor drop the column they are named by.
         loss_type="nll", max_length=None, remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True})
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # DataParallel would split the rows of pixels as if each were a picture.
     numbers = list(range(len(collator.samples)))
     return SFTTrainer(
         model=model, args=arguments, data_collator=collator, processing_class=collator.processor,
