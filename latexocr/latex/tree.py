@@ -24,6 +24,11 @@ class Unparsable(NamedTuple):
     reason: str
     position: int
 
+    @property
+    def unbalanced(self) -> bool:
+        """Whether something was opened and not closed, or closed and not opened."""
+        return "without its" in self.reason
+
 
 class _Stop(Exception):
     """Ends a parse; never leaves this module."""
