@@ -43,7 +43,9 @@ def pictures(tmp_path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for i, name in enumerate(("a.png", "b.png", "c.jpg")):
-        Image.new("L", (20 + i, 10), 255).save(folder / name)
+        picture = Image.new("L", (40 + i, 20), 255)
+        picture.paste(0, (8, 8, 14 + 5 * i, 12))
+        picture.save(folder / name)
     return folder
 
 
@@ -126,13 +128,14 @@ def test_a_lone_picture_is_printed_and_equal_names_stay_apart(fake, pictures, tm
     (["bench", "--data", "p.png", "--out", "o", "--base", "nowhere.jsonl"], "no such predictions file"),
     (["bench", "--data", "p.png", "--out", "o", "--limit", "0"], "at least 1"),
     (["export", "empty", "o"], "empty"),
-    (["train", "--data", "nowhere", "--out", "o"], "nowhere"),
+    (["train", "--data", "p.png", "--model", "empty", "--out", "o"], "not a model"),
 ])
 def test_what_a_user_can_fix_is_one_line_and_exit_code_2(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
     Path("text.txt").write_text("x")
     Image.new("L", (8, 8), 255).save("p.png")
+    Path("p.tex").write_text("x")
     assert run(*arguments) == 2
     out, err = capsys.readouterr()
     *earlier, last = err.splitlines()
@@ -168,7 +171,8 @@ def test_help_of_a_verb_shows_its_example_and_defaults_and_explains_every_option
     assert cli.VERBS[verb].example in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
     for name in cli.VERBS[verb].options().__dataclass_fields__:
-        assert name in ("generate", "loading", "paths", "predictions", "adapter") or name.replace("_", "-") in out, name
+        positional = name in ("paths", "predictions", "adapter") or (verb, name) == ("export", "out")
+        assert positional or name in ("generate", "loading") or f"--{name.replace('_', '-')}" in out, name
 
 
 def test_examples_parse(monkeypatch):
@@ -248,6 +252,26 @@ def test_a_closed_pipe_is_quiet(tmp_path):
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait() == 141 and "Traceback" not in err and "Exception" not in err
+
+
+def test_the_whole_way_with_a_real_model(tiny_model, pictures, tmp_path, monkeypatch, capsys):
+    """Transcribe, then bench base against tuned, in this process; what is read already needs no model in memory."""
+    out, model = tmp_path / "out", str(tiny_model)
+    assert run("transcribe", pictures, "--model", model, "--out", out, "--max-tokens", 4) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["a.png", "b.png", "c.jpg"]
+    predictions = read_predictions(out / "results.jsonl")
+    assert [" ".join(p.latex.split()) for p in predictions] == [line.split("\t")[1] for line in lines]
+    assert all(p.tokens > 0 and 0 < p.confidence <= 1 and p.stop != "error" for p in predictions)
+    for name in ("a", "b", "c"):
+        (pictures / f"{name}.tex").write_text("x")
+    arguments = ("bench", "--data", pictures, "--base", model, "--max-tokens", 4, "--tuned", out / "results.jsonl",
+                 "--out", tmp_path / "b")
+    assert run(*arguments) == 0
+    table = capsys.readouterr().out
+    assert read_predictions(tmp_path / "b" / "predictions-base.jsonl") == predictions
+    monkeypatch.setattr(cli, "_load", lambda *_: pytest.fail("the model was loaded again"))
+    assert run(*arguments) == 0 and capsys.readouterr().out == table
 
 
 def test_version_is_that_of_the_package(capsys):

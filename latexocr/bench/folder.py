@@ -50,13 +50,16 @@ class Run:
 
 
 def fingerprint(path: Path) -> str:
-    """A sha256 by which a model folder or file is told from another: names, sizes, and both ends of each file."""
+    """A sha256 by which a model folder or file is told from another: names, sizes, and both ends of each file.
+
+    Of a folder, the files directly in it count, without what only describes it (*.md, *.jsonl).
+    """
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    files = [path] if path.is_file() else sorted(
+        p for p in path.iterdir() if p.is_file() and p.suffix not in (".md", ".jsonl"))
     for file in files:
         size = file.stat().st_size
-        name = file.name if file == path else file.relative_to(path).as_posix()
-        digest.update(f"{name}\0{size}\0".encode())
+        digest.update(f"{'' if file == path else file.name}\0{size}\0".encode())
         with file.open("rb") as stream:
             digest.update(stream.read(EDGE))
             if size > EDGE:

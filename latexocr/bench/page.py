@@ -136,8 +136,8 @@ class Chart:
     """"curve" or "bars"."""
     top: float = 1.0
     """Value at the upper edge."""
-    width: int = 460
-    height: int = 190
+    width: int = 340
+    height: int = 180
 
     def x(self, i: int) -> float:
         """Horizontal centre of label `i`."""

@@ -61,10 +61,10 @@ def _plain(value: Any) -> Any:
 
 
 def shown(value: float, metric: str) -> str:
-    """A value in the metric's unit, with the digits that make sense for it."""
+    """A value in the metric's unit, with one decimal: no set at hand is large enough for a second."""
     if not math.isfinite(value):
         return "–"
-    return f"{value * 100:.1f}" if METRICS[metric].unit == "%" else f"{value:.4f}"
+    return f"{value * 100 if METRICS[metric].unit == '%' else value:.1f}"
 
 
 def signed(value: float, metric: str) -> str:
@@ -79,7 +79,9 @@ def p_value(p: float) -> str:
 
 def label(metric: str) -> str:
     """A metric's name in words."""
-    return METRICS[metric].name.replace("_", " ")
+    kind, _, rest = metric.partition("_")
+    return {"exact": f"exact match, {rest}", "bleu": "BLEU", "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"
+            }.get(kind, metric.replace("_", " "))
 
 
 def _difference(c: Comparison) -> str:
@@ -93,19 +95,19 @@ def table(report: Report) -> str:
     compared = {c.metric: c for c in report.comparisons}
     for i, first in enumerate(report.scores[columns[0]]):
         metric = METRICS[first.metric]
-        unit, better = " %" if metric.unit == "%" else "", "" if metric.higher_is_better else " (lower is better)"
-        row = [f"{label(first.metric)}{unit}{better}"]
+        row = [f"{label(first.metric)} {'↑' if metric.higher_is_better else '↓'} {metric.unit}"]
         for name in columns:
             s = report.scores[name][i]
             row.append(f"{shown(s.value, s.metric)} [{shown(s.low, s.metric)}, {shown(s.high, s.metric)}]")
         if c := compared.get(first.metric):
-            row += [_difference(c), p_value(c.p), c.verdict]
+            row += [_difference(c), p_value(c.p), c.verdict.partition(" (")[0]]
         rows.append(row)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     last = 1 + len(columns) + (2 if report.comparisons else 0)
     lines = ["  ".join(cell.ljust(w) if i in (0, last) else cell.rjust(w)
                        for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
-    return "\n".join([*lines, "", f"n = {len(report.rows)}; in brackets, 95 % intervals", *_headline_lines(report)])
+    legend = f"n = {len(report.rows)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower"
+    return "\n".join([*lines, "", legend, *_headline_lines(report)])
 
 
 def _headline_lines(report: Report) -> list[str]:
@@ -121,9 +123,10 @@ def verdict(report: Report) -> str:
     c = next((c for c in report.comparisons if c.metric == HEADLINE), None)
     if c is None:
         return ""
+    found = {"better": "tuned is better", "worse": "tuned is worse"}.get(c.verdict, c.verdict)
     base, tuned = (next(s.value for s in scores if s.metric == HEADLINE) for scores in report.scores.values())
     return (f"Exact match (visual): {shown(base, HEADLINE)} % base, {shown(tuned, HEADLINE)} % tuned, difference "
-            f"{_difference(c)} points, {'p ' if c.p < 0.001 else 'p = '}{p_value(c.p)}: {c.verdict}.")
+            f"{_difference(c)} points, {'p ' if c.p < 0.001 else 'p = '}{p_value(c.p)}: {found}.")
 
 
 def outcome(row: Row) -> str:
@@ -162,8 +165,8 @@ def _charts(report: Report) -> list[Chart]:
                       {name: [s.scores[name].value for s in lengths] for name in columns}, "curve")
     bars = {name: _histogram([row.answers[name].edit_distance for row in report.rows]) for name in columns}
     top = max(0.2, math.ceil(max(max(b) for b in bars.values()) * 5) / 5)
-    edits = Chart("Edit distance", "Share of samples by token edits over the longer length; the first bar: no edit.",
-                  ["0", *(f"≤ {edge:g}" for edge in EDGES[1:])], bars, "bars", top=top)
+    edits = Chart("Edit distance", "Share of samples by token edits over the longer length; first, no edit at all.",
+                  [f"{edge:g}" for edge in EDGES], bars, "bars", top=top)
     return [levels, by_length, edits]
 
 
@@ -201,6 +204,8 @@ def page(report: Report, samples: Sequence[Sample]) -> str:
         ledger=_ledger(report), title=f"{names[1]} against {names[0]}" if len(names) > 1 else names[0],
         data=run.data if run else "",
         verdict=verdict(report), tally=compared.get(HEADLINE), kinds=KINDS, gallery=_gallery(report, samples),
-        outcomes={kind: outcomes[kind] for kind in GALLERY if outcomes[kind]},
+        outcomes={kind: f"{min(n, most)} of {n}" if n > most else n
+                  for kind, most in GALLERY.items() if (n := outcomes[kind])},
+        singular={kind: {"wins": "win", "losses": "loss"}.get(kind, kind.replace("-", " ")) for kind in GALLERY},
         chosen="evenly spaced within each outcome", shown=shown, signed=signed, p_value=p_value, tone=_tone,
     )
