@@ -18,6 +18,7 @@ import ast
 import contextlib
 import importlib.util
 import io
+import itertools
 import json
 import re
 import shlex
@@ -33,6 +34,7 @@ from latexocr import cli
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(page for folder in ("benchmarks", "serve", "latexocr", "examples")
                                      for page in (ROOT / folder).rglob("*.md"))]
+VARIABLE = re.compile(r"\w+=")
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -52,7 +54,8 @@ def command_lines(text: str) -> list[str]:
 def commands(page: Path) -> list[list[str]]:
     """Words of every command on a page, each part of a `&&` by itself."""
     lines = [line for text in blocks(page, "", "sh", "bash", "console", "shell") for line in command_lines(text)]
-    return [shlex.split(part, comments=True) for line in lines for part in line.split(" && ")]
+    split = [shlex.split(part, comments=True) for line in lines for part in line.split(" && ")]
+    return [list(itertools.dropwhile(VARIABLE.match, words)) for words in split]
 
 
 def transcripts(page: Path) -> Iterator[tuple[list[str], list[str]]]:
@@ -84,7 +87,7 @@ def test_commands_parse(page):
             assert {word for word in words if "=" not in word} <= targets
         elif program == "sh" or "/" in program:
             script = words[0] if program == "sh" else program
-            assert (ROOT / script).exists() or script.startswith("/"), f"no {script}"
+            assert script.startswith((".venv", "/")) or (ROOT / script).exists(), f"no {script}"
         elif program.startswith("python") and words[:1] == ["-m"] and words[1].startswith("latexocr"):
             assert importlib.util.find_spec(words[1]), f"no module {words[1]}"
 
