@@ -51,6 +51,8 @@ def make_tiny_model(folder: Path) -> None:
         video_token_id=vocabulary["<|video_pad|>"], vision_start_token_id=vocabulary["<|vision_start|>"],
         vision_end_token_id=vocabulary["<|vision_end|>"])
     model = Qwen3VLForConditionalGeneration(config)
+    with torch.no_grad():
+        model.model.language_model.norm.weight.mul_(4)  # So narrow a model could else never be sure of a token.
     model.generation_config.eos_token_id = vocabulary["<|im_end|>"]
     model.generation_config.pad_token_id = vocabulary["<|pad|>"]
     model.save_pretrained(folder)
