@@ -52,7 +52,8 @@ def test_no_picture_token_and_no_padding_counts(collator, processor):
 
 def test_every_key_of_the_processor_is_carried(collator):
     batch = collator([{"sample": 1}])
-    assert set(batch) == {"input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw", "labels"}
+    assert set(batch) == {"input_ids", "attention_mask", "mm_token_type_ids", "pixel_values", "image_grid_thw",
+                          "labels"}
     assert batch["mm_token_type_ids"].shape == batch["input_ids"].shape
 
 

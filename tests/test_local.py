@@ -73,7 +73,8 @@ def test_confidence_is_the_geometric_mean_of_the_probabilities(reader, samples):
 
     prediction = next(reader.read(samples[:1]))
     picture = prepare(samples[0].image)
-    asked = encode(reader.processor, [render(reader.processor, conversation(picture), ask=True)], [picture], side="left")
+    text = render(reader.processor, conversation(picture), ask=True)
+    asked = encode(reader.processor, [text], [picture], side="left")
     with torch.inference_mode():
         tokens = reader.model.generate(**asked, max_new_tokens=10, do_sample=False)
         start = asked["input_ids"].shape[1]

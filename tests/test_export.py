@@ -1,0 +1,126 @@
+"""The export: one folder that plain transformers loads, the same answers, and nothing left behind when they differ."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from latexocr.errors import UserError
+from latexocr.reading import GenerateConfig
+from latexocr.reading.inputs import BUILTIN, resolve
+from latexocr.reading.local import load_model
+from latexocr.training.export import export
+from latexocr.training.lora import TrainConfig, train
+from tests.conftest import drawn
+
+SAMPLES = drawn(12, longest=3, seed=2)
+
+
+@pytest.fixture(scope="module")
+def tuned(tiny_model, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "a"
+    return train(TrainConfig(model=str(tiny_model), out=out, steps=40, batch=8, learning_rate=3e-3, rank=32,
+                             backend="peft", device="cpu"), drawn(40, longest=3))
+
+
+def replies(model: str | Path) -> list[str]:
+    reader = load_model(model, device="cpu", config=GenerateConfig(max_tokens=10))
+    return [prediction.reply for prediction in reader.read(SAMPLES)]
+
+
+@pytest.fixture(scope="module")
+def exported(tuned, tmp_path_factory) -> Path:
+    return export(tuned, tmp_path_factory.mktemp("models") / "a", samples=SAMPLES, shard_size="300KB")
+
+
+def test_the_export_answers_as_the_adapter_and_not_as_the_base(exported, tuned, tiny_model):
+    assert replies(exported) == replies(tuned)
+    assert replies(exported) != replies(tiny_model)
+
+
+def test_plain_transformers_loads_the_folder_in_16_bits(exported):
+    from transformers import AutoModelForImageTextToText
+
+    model = AutoModelForImageTextToText.from_pretrained(exported, dtype="auto")
+    assert str(model.dtype) == "torch.bfloat16" and type(model).__name__ == "Qwen3VLForConditionalGeneration"
+    assert len(list(exported.glob("model-*.safetensors"))) > 1, "shard_size is without effect"
+
+
+def test_the_folder_keeps_the_bases_tokenizer_template_and_settings(exported, tiny_model):
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "preprocessor_config.json",
+                 "generation_config.json"):
+        assert (exported / name).read_bytes() == (tiny_model / name).read_bytes()
+    assert json.loads((exported / "config.json").read_text())["vision_config"]["patch_size"] == 8
+    assert not list(exported.glob("adapter*"))
+
+
+def test_without_samples_it_is_checked_on_drawn_pictures(tuned, tmp_path):
+    assert replies(export(tuned, tmp_path / "half", dtype="float16")) == replies(tuned)
+    assert json.loads((tmp_path / "half" / "config.json").read_text())["dtype"] == "float16"
+
+
+def test_an_export_that_answers_otherwise_is_refused_and_leaves_nothing(tuned, tmp_path, monkeypatch):
+    """The written weights are spoiled before they are loaded anew, as a faulty merge or save would."""
+    from safetensors.torch import load_file, save_file
+    from transformers import PreTrainedModel
+
+    write = PreTrainedModel.save_pretrained
+
+    def spoils(self, folder, **options):
+        write(self, folder, **options)
+        file = Path(folder) / "model.safetensors"
+        weights = load_file(file)
+        name = next(name for name in weights if name.endswith("visual.merger.linear_fc2.weight"))
+        save_file({**weights, name: -weights[name]}, file, metadata={"format": "pt"})
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", spoils)
+    with pytest.raises(UserError, match=r"on \d+ of 12 pictures: 00") as caught:
+        export(tuned, tmp_path / "models" / "a", samples=SAMPLES)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_merge_that_loses_a_layer_is_refused(tuned, tmp_path, monkeypatch):
+    """One layer's part of the adapter is dropped by the merge, as happens to routed experts elsewhere."""
+    from peft.tuners.lora.layer import Linear
+
+    merge = Linear.merge
+
+    def loses_one(self, *arguments, **options):
+        if self.in_features == 256:  # visual.merger
+            return None
+        return merge(self, *arguments, **options)
+
+    monkeypatch.setattr(Linear, "merge", loses_one)
+    with pytest.raises(UserError, match="changes what the model computes"):
+        export(tuned, tmp_path / "a", samples=SAMPLES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_exported_is_one_line(tuned, tiny_model, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "x").write_text("")
+    broken = replace(SAMPLES[0], image=tmp_path / "gone.png")
+    orphan = shutil.copytree(tuned, tmp_path / "orphan", ignore=shutil.ignore_patterns("checkpoints"))
+    config = json.loads((orphan / "adapter_config.json").read_text())
+    (orphan / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": "/gone"}))
+    cases = [(tuned, "taken", SAMPLES, "already there"), (tiny_model, "b", SAMPLES, "no adapter"),
+             (tuned, "c", [broken], "none of these"), (orphan, "d", SAMPLES, "missing")]
+    for adapter, out, samples, said in cases:
+        with pytest.raises(UserError, match=said):
+            export(adapter, tmp_path / out, samples=samples)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["orphan", "taken"]
+
+
+def test_an_adapter_of_the_embedded_model_exports(tmp_path):
+    try:
+        resolve(BUILTIN)
+    except UserError as e:
+        pytest.skip(str(e))
+    tuned = train(TrainConfig(out=tmp_path / "run", steps=3, batch=4, backend="peft", device="cpu"), SAMPLES)
+    assert json.loads((tuned / "adapter_config.json").read_text())["base_model_name_or_path"] == BUILTIN
+    assert replies(export(tuned, tmp_path / "model", samples=SAMPLES)) == replies(tuned)
