@@ -120,7 +120,7 @@ def test_a_model_that_is_not_there_is_one_line(name, monkeypatch):
 
 
 def test_a_folder_that_is_no_model_is_one_line(tmp_path, tiny_model):
-    with pytest.raises(UserError, match="config.json"):
+    with pytest.raises(UserError, match=r"config\.json"):
         load_model(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(UserError) as caught:
@@ -134,7 +134,7 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path, tiny_model):
 def test_an_adapter_without_its_base_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "/gone/base", "peft_type": "LORA"}')
-    with pytest.raises(UserError, match="base model of this adapter is missing.*/gone/base"):
+    with pytest.raises(UserError, match=r"base model of this adapter is missing.*/gone/base"):
         load_model(tmp_path)
 
 

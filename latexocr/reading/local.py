@@ -236,7 +236,7 @@ def _picture(sample: Sample) -> Image | UserError:
 
 
 class ChosenProbabilities:
-    """A logits processor that collects the log probability of every chosen token, keeping one step of logits at a time."""
+    """A logits processor that collects the log probability of each chosen token; one step of logits is kept."""
 
     def __init__(self, prompt: int) -> None:
         self.prompt = prompt

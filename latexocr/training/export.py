@@ -87,8 +87,8 @@ def _compare(folder: Path, pictures: list[Sample], answers: list[str], *, trust_
     differing = [sample.id for sample, one, other in zip(pictures, answers, written) if one != other]
     if differing:
         named = ", ".join(differing[:10]) + (", ..." if len(differing) > 10 else "")
-        raise UserError(f"The export answers otherwise than the adapter on {len(differing)} of {len(pictures)} pictures: "
-                        f"{named}. Nothing was written.")
+        raise UserError(f"The export answers otherwise than the adapter on {len(differing)} of {len(pictures)} "
+                        f"pictures: {named}. Nothing was written.")
 
 
 def _check_merge(before: Any, after: Any) -> None:

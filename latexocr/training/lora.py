@@ -230,7 +230,8 @@ def _trainer(model: Any, collator: Collator, config: TrainConfig, learned: int, 
         gradient_accumulation_steps=config.accumulation, bf16=bf16, fp16=on_gpu and not bf16, use_cpu=not on_gpu,
         # Unsloth brings its own checkpointing with the model.
         gradient_checkpointing=config.gradient_checkpointing and backend == "peft",
-        save_strategy="steps", save_steps=config.save_steps, save_total_limit=2, logging_steps=LOG_STEPS, logging_first_step=True,
+        save_strategy="steps", save_steps=config.save_steps, save_total_limit=2,
+        logging_steps=LOG_STEPS, logging_first_step=True,
         eval_strategy="steps" if len(collator.samples) > learned else "no", eval_steps=config.save_steps,
         prediction_loss_only=True, dataloader_num_workers=workers, dataloader_pin_memory=on_gpu,
         # The batches are ours: the trainer must neither cut nor rewrite them, nor drop the column they are named by.
