@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from latexocr.latex.tokens import detokenize, tokenize, unwrap
 
-PIECES = [r"\alpha", r"\frac", "{", "}", "x", "2", "^", "_", r"\\", "&", r"\{", r"\,", r"\ ", r"\begin{array}", r"\left",
-          "(", "'", r"\text", r"\hspace{1em}", r"\\[2pt]", "[", "]", "*", r"\operatorname*", "$", "~", "%"]
+PIECES = [r"\alpha", r"\frac", "{", "}", "x", "2", "^", "_", r"\\", "&", r"\{", r"\,", r"\ ", r"\begin{array}",
+          r"\left", "(", "'", r"\text", r"\hspace{1em}", r"\\[2pt]", "[", "]", "*", r"\operatorname*", "$", "~", "%"]
 source = st.lists(st.sampled_from([*PIECES, " ", "\n"]), max_size=30).map("".join)
 
 

@@ -33,16 +33,19 @@ class Level(IntEnum):
 
 
 def canonical(latex: str, level: Level) -> str:
-    """The one spelling of a formula at a level. At SYNTAX it is LaTeX that draws the same picture as the input."""
-    if level <= Level.IDENTICAL:
-        return latex
-    form = _surface(latex)
-    try:
-        for step in _STEPS[:level - 1]:
-            form = _through(form, step)
-    except RecursionError:
-        pass
-    return form
+    r"""The one spelling of a formula at a level. At SYNTAX it is LaTeX that draws the same picture as the input,
+    to within the italic correction beside an upright word (a word in \text or \rm is one in \mathrm)."""
+    return forms(latex, level)[level]
+
+
+def forms(latex: str, last: Level = Level.LENIENT) -> list[str]:
+    """The one spelling of a formula at each level up to the last."""
+    found = [latex]
+    if last > Level.IDENTICAL:
+        found.append(_surface(latex))
+    for step in _STEPS[:max(0, last - 1)]:
+        found.append(_through(found[-1], step))
+    return found
 
 
 def equal(a: str, b: str, level: Level) -> bool:
@@ -63,4 +66,9 @@ _STEPS = (syntax, visual, lenient)
 
 def _through(latex: str, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]) -> str:
     tree = parse(tokenize(latex))
-    return latex if isinstance(tree, Unparsable) else detokenize(write(change(tree)))
+    if isinstance(tree, Unparsable):
+        return latex
+    try:
+        return detokenize(write(change(tree)))
+    except RecursionError:
+        return latex

@@ -7,11 +7,12 @@ first or last symbol is none, and where a script hangs on it (TeXbook, chapter 1
 from __future__ import annotations
 
 from latexocr.latex import commands as tex
+from latexocr.latex.commands import names
 from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
 
 Nodes = tuple[Node, ...]
 _SWITCHES = tex.STYLES | tex.SIZES
-_KEEP_BRACES = frozenset(r"\mathop \boldsymbol \bm \pmb \overset \underset".split())
+_KEEP_BRACES = names(r"\mathop \boldsymbol \bm \pmb \overset \underset")
 """Their argument gives its class or its height to the whole, or is centred if it is one symbol."""
 _GENFRAC = {("", "", "", "0"): r"\dfrac", ("", "", "", "1"): r"\tfrac", ("", "", "", ""): r"\frac",
             ("(", ")", "0pt", ""): r"\binom", ("(", ")", "0pt", "0"): r"\dbinom", ("(", ")", "0pt", "1"): r"\tbinom"}
@@ -20,9 +21,9 @@ _WRAPPERS = frozenset({"equation*", "displaymath", "math"})
 
 def syntax(nodes: Nodes) -> Nodes:
     """The same picture in the one spelling."""
-    if len(nodes) == 1 and isinstance(nodes[0], Environment) and nodes[0].name in _WRAPPERS and not nodes[0].breaks:
-        if len(nodes[0].rows[0]) == 1:
-            return syntax(nodes[0].rows[0][0])
+    if len(nodes) == 1 and type(nodes[0]) is Environment and nodes[0].name in _WRAPPERS and (
+            len(nodes[0].rows) == len(nodes[0].rows[0]) == 1):
+        return syntax(nodes[0].rows[0][0])
     return _list(nodes, "start", False)
 
 
@@ -31,6 +32,8 @@ def _list(nodes: Nodes, before: str, script: bool) -> Nodes:
     changed = [_one(node, script) for node in nodes]
     if len(changed) > 1:
         _join_not(changed)
+        changed = [Group((node,)) if type(node) is Atom and node.font and at and _is_unknown(changed[at - 1]) else node
+                   for at, node in enumerate(changed)]
     for node in changed:
         if type(node) is Group:
             return _without_braces(changed, before)
@@ -106,7 +109,7 @@ def _without_braces(nodes: list[Node], before: str) -> Nodes:
             if not _invisible(before, nodes, at):
                 out.append(node)
                 before = "ord"
-        elif _needs_braces(node.body, before, at == len(nodes) - 1, bool(out) and _takes_argument(out[-1])):
+        elif _needs_braces(node.body, before, nodes, at):
             out.append(node)
             before = "ord"
         else:
@@ -115,22 +118,24 @@ def _without_braces(nodes: list[Node], before: str) -> Nodes:
     return tuple(out)
 
 
-def _needs_braces(body: Nodes, before: str, last_in_list: bool, argument: bool) -> bool:
+def _needs_braces(body: Nodes, before: str, nodes: list[Node], at: int) -> bool:
     first, last = _edges(body)
-    if argument:
-        return True
-    if not last_in_list:
-        if last not in ("ord", "close") or any(_is_switch(node) for node in body):
-            return True
-    return not (before == "start" or first == "ord" or (first == "open" and before in ("ord", "close", "open", "spaced")))
+    ends_well = at == len(nodes) - 1 or (last in ("ord", "close") and not any(_is_switch(node) for node in body))
+    begins_well = before == "start" or first == "ord" or (
+        first == "open" and before in ("ord", "close", "open", "spaced"))
+    looked_at = at > 0 and (_is_unknown(nodes[at - 1]) or (_is_dots(nodes[at - 1]) and first != "ord"))
+    return looked_at or not ends_well or not begins_well
 
 
-def _takes_argument(node: Node) -> bool:
-    """Whether a brace after this node may matter to it: an unknown command, or dots, which look at what follows."""
-    if type(node) is Atom and node.text in tex.DOTS:
-        return True
+def _is_dots(node: Node) -> bool:
+    """Dots look at what follows them: a bracket or a brace make a difference."""
+    return type(node) is Atom and node.text in tex.DOTS
+
+
+def _is_unknown(node: Node) -> bool:
+    """Whether a command is none we know: a group after it may be its argument."""
     return type(node) is Atom and len(node.text) > 2 and node.text[0] == "\\" and node.text[-1].isalpha() and (
-        _class(node) == "other") and not is_space(node) and node.text not in _SWITCHES and node.text not in tex.SYMBOLS
+        _class(node) == "other") and not is_space(node) and node.text not in tex.PLAIN
 
 
 def _is_switch(node: Node) -> bool:
@@ -140,7 +145,7 @@ def _is_switch(node: Node) -> bool:
 def _invisible(before: str, nodes: list[Node], at: int) -> bool:
     """Whether an empty group, an ordinary symbol without ink, changes no space here."""
     after = next((_class(node) for node in nodes[at + 1:] if not is_space(node)), "")
-    if at and _takes_argument(nodes[at - 1]):
+    if at and (_is_unknown(nodes[at - 1]) or _is_dots(nodes[at - 1])):
         return False
     return before in ("ord", "close") or after == "ord" or (after == "open" and before in ("start", "open", "spaced"))
 
@@ -186,7 +191,7 @@ def _bare(group: Group) -> Node | None:
         (node,) = group.body
         if type(node) is Group:
             return _bare(node)
-        if type(node) in (Atom, Text) and _class(node) == "ord" or type(node) is Call and node.name in tex.ORD_CALLS:
+        if type(node) in (Atom, Text, Call) and _class(node) == "ord" and getattr(node, "name", "") not in tex.SIZED:
             return node
     return group
 
@@ -278,7 +283,7 @@ def _environment(node: Environment, script: bool) -> Node:
                          for column, cell in enumerate(row)]) for row in rows])
     if node.name == "subarray" and node.argument == "{c}":
         return Environment(r"\substack", "", rows, breaks)
-    return Environment(node.name, "" if node.argument == "[c]" else node.argument, rows, breaks)
+    return Environment(node.name, node.argument.removeprefix("[c]"), rows, breaks)
 
 
 _CHANGES = {Group: _group, Scripts: _scripts, Call: _call, Text: _text, Fenced: _fenced, Environment: _environment}

@@ -49,8 +49,8 @@ _BRACE = frozenset({"}"})
 _BRACKET = frozenset({"]"})
 _RIGHT = frozenset({r"\right"})
 _LIMITS = frozenset({r"\limits", r"\nolimits", r"\displaylimits"})
-_STRAY = {"}": "a } without its {", "": "a { , \\left or \\begin without its end", r"\right": r"a \right without its \left",
-          "$": "a $ within the formula", "#": "a # (parameter of a macro)"}
+_STRAY = {"}": "a } without its {", "": "a {, \\left or \\begin without its end",
+          r"\right": r"a \right without its \left", "$": "a $ within the formula", "#": "a # (parameter of a macro)"}
 
 
 class _Parser:
@@ -95,8 +95,8 @@ class _Parser:
     def node(self, font: str) -> Node:
         """One node, without its scripts."""
         token = self.tokens[self.at]
-        if token in _STRAY:
-            raise _Stop(_STRAY[token])
+        if token in _STRAY or token in _LIMITS or token in tex.FRACTIONS:
+            raise _Stop(_STRAY.get(token, f"{token} with nothing before it"))
         self.at += 1
         if token == "{":
             return Group(self.until("}", _BRACE, font))
@@ -168,10 +168,11 @@ class _Parser:
         if token == "{" and self.tokens[self.at + 2:self.at + 3] == ["}"]:
             token = self.tokens[self.at + 1]
             self.at += 2
-        if token in ("", "{", "}", "^", "_", "&", "\\\\"):
-            raise _Stop("a delimiter is missing")
+        token = tex.DELIMITER_ALIASES.get(token, token)
+        if token not in tex.DELIMITERS:
+            raise _Stop(f"{token or 'the end'} where a delimiter is needed")
         self.at += 1
-        return tex.DELIMITER_ALIASES.get(token, token)
+        return token
 
     def scripts(self, found: list[Node], font: str) -> None:
         """Read one script or a row of primes, and hang it on the last node."""
@@ -197,6 +198,8 @@ class _Parser:
 
     def limits(self, found: list[Node]) -> None:
         base, sub, sup, _ = _base(found)
+        if base is None:
+            raise _Stop(f"{self.tokens[self.at]} with nothing before it")
         found.append(Scripts(base, sub, sup, self.tokens[self.at]))
         self.at += 1
 
@@ -223,6 +226,8 @@ class _Parser:
             start = self.at
             while self.tokens[self.at] not in ("]", ""):
                 self.at += 1
+            if not self.tokens[self.at]:
+                raise _Stop("a [ without its ]")
             self.at += 1
             argument = "".join(self.tokens[start:self.at])
         if name in tex.ENVIRONMENT_ARGUMENT:
@@ -254,7 +259,7 @@ def _base(found: list[Node]) -> Scripts:
             return found.pop()
         if isinstance(last, Group) and not last.body:
             found.pop()
-        elif not isinstance(last, Atom) or not is_space(last) and last.text not in _NO_BASE:
+        elif not isinstance(last, Atom) or (not is_space(last) and last.text not in _NO_BASE):
             return Scripts(found.pop(), None, None)
     return Scripts(None, None, None)
 

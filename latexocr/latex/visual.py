@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latexocr.latex import commands as tex
+from latexocr.latex.commands import names
 from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
 from latexocr.latex.syntax import syntax
 from latexocr.latex.tokens import tokenize
@@ -33,7 +34,7 @@ def _list(nodes: Nodes) -> Nodes:
         if type(node) is Atom:
             if node.text == r"\dots":
                 after = nodes[at + 1].text if at + 1 < len(nodes) and type(nodes[at + 1]) is Atom else ","
-                between = after in tex.SPACED and after not in (",", ";", ":") or after in tex.OPERATORS
+                between = (after in tex.SPACED and after not in (",", ";", ":")) or after in tex.OPERATORS
                 node = Atom(r"\cdots" if between else r"\ldots")
             out += _symbol(node)
         else:
@@ -75,14 +76,15 @@ _FUNCTIONS = {name: name for name in tex.FUNCTIONS | tex.LIMIT_FUNCTIONS | {"lim
     "bmod": "mod", "injlim": "injlim", "projlim": "projlim"}
 _SAME = {name: tuple(map(Atom, shown.split())) for name, shown in {
     r"\mid": "|", r"\lvert": "|", r"\rvert": "|", r"\lVert": r"\|", r"\rVert": r"\|", r"\parallel": r"\|",
-    r"\perp": r"\bot", r"\colon": ":", r"\vcentcolon": ":", r"\setminus": r"\backslash", r"\bigtriangleup": r"\triangle",
-    r"\notin": r"\not \in", r"\implies": r"\Longrightarrow", r"\iff": r"\Longleftrightarrow", r"\coloneqq": ": =",
+    r"\perp": r"\bot", r"\colon": ":", r"\vcentcolon": ":", r"\setminus": r"\backslash",
+    r"\bigtriangleup": r"\triangle", r"\notin": r"\not \in", r"\implies": r"\Longrightarrow",
+    r"\iff": r"\Longleftrightarrow", r"\coloneqq": ": =",
     r"\eqqcolon": "= :", r"\rhd": r"\vartriangleright", r"\lhd": r"\vartriangleleft", r"\unrhd": r"\trianglerighteq",
     r"\unlhd": r"\trianglelefteq", r"\dotsc": r"\ldots", r"\dotso": r"\ldots", r"\dotsb": r"\cdots",
     r"\dotsm": r"\cdots", r"\dotsi": r"\cdots", r"\iint": r"\int \int", r"\iiint": r"\int \int \int",
     r"\ldotp": ".", r"\cdotp": r"\cdot", r"\intop": r"\int", r"\neq": r"\not =",
 }.items()}
-"""The same glyphs with other space around them. (\\neq is \\not and =, and so is its shape in braces.)"""
+r"""The same glyphs with other space around them; \neq is \not and =."""
 
 
 def _group(node: Group) -> Nodes:
@@ -133,8 +135,8 @@ def _call(node: Call) -> Nodes:
 
 
 _NO_INK = frozenset({r"\phantom", r"\hphantom", r"\vphantom"})
-_TRANSPARENT = frozenset(r"\mathop \mathrel \mathbin \mathord \mathopen \mathclose \mathpunct \mathinner \smash \mathrlap"
-                         r" \mathllap \mathclap \rlap \llap \clap \operatorname \operatorname* \mathchoice".split())
+_TRANSPARENT = names(r"\mathop \mathrel \mathbin \mathord \mathopen \mathclose \mathpunct \mathinner \smash \mathrlap"
+                         r" \mathllap \mathclap \rlap \llap \clap \operatorname \operatorname* \mathchoice")
 _AROUND = {r"\pmod": ("(", ")"), r"\mod": ("", ""), r"\pod": ("(", ")"), r"\ket": ("|", r"\rangle"),
            r"\Ket": ("|", r"\rangle"), r"\bra": (r"\langle", "|"), r"\Bra": (r"\langle", "|"),
            r"\braket": (r"\langle", r"\rangle"), r"\Braket": (r"\langle", r"\rangle"), r"\set": (r"\{", r"\}"),
@@ -165,8 +167,11 @@ def _text(node: Text) -> Nodes:
     font = tex.TEXT_FONTS.get(node.name, "mathit")
     shown: list[Node] = []
     for token in tokenize(node.text):
-        if token[0] == "\\" and token not in tex.SPACES and not token[1:2].isalpha() or len(token) == 1:
+        if (token[0] == "\\" and token not in tex.SPACES and not token[1:2].isalpha()) or len(token) == 1:
+            if token in "'^_&#":
+                return (Text(r"\text", node.text.strip()),)
             if token not in "{}~":
+                token = tex.SIGN_ALIASES.get(token, token)
                 shown.append(Atom(token, font if token in tex.STYLED and not (
                     font == "mathrm" and token in tex.UPRIGHT) else ""))
         elif token not in tex.SPACES and not token.startswith(tex.SPACE_PREFIXES):
@@ -189,14 +194,14 @@ def _fenced(node: Fenced) -> Nodes:
 
 _BRACKETS = {"pmatrix": ("(", ")"), "bmatrix": ("[", "]"), "Bmatrix": (r"\{", r"\}"), "vmatrix": ("|", "|"),
              "Vmatrix": (r"\|", r"\|"), "cases": (r"\{", ""), "dcases": (r"\{", ""), "rcases": ("", r"\}")}
-_GRIDS = frozenset(r"matrix array tabular smallmatrix subarray \substack psmallmatrix bsmallmatrix".split())
-_ALIGNED = frozenset("aligned align alignat alignedat split gathered gather multline eqnarray flalign equation".split())
+_GRIDS = names(r"matrix array tabular smallmatrix subarray \substack psmallmatrix bsmallmatrix")
+_ALIGNED = names("aligned align alignat alignedat split gathered gather multline eqnarray flalign equation")
 
 
 def _environment(node: Environment) -> Nodes:
     name = node.name.removesuffix("*")
     rows = tuple([tuple([_list(cell) for cell in row]) for row in node.rows])
-    if name in _ALIGNED or name in _GRIDS and "|" not in node.argument and _is_alignment(rows):
+    if name in _ALIGNED or (name in _GRIDS and "|" not in node.argument and _is_alignment(rows)):
         lines = tuple([line for row in rows if (line := tuple([part for cell in row for part in cell]))])
         return _block("aligned", tuple([(line,) for line in lines]))
     if name not in _GRIDS and name not in _BRACKETS:
@@ -217,7 +222,7 @@ def _is_alignment(rows: tuple[tuple[Nodes, ...], ...]) -> bool:
         not middle or "".join(n.text for n in middle if type(n) is Atom) in _RELATIONS for middle in middles)
 
 
-_RELATIONS = frozenset(r"= \leq \geq < > \equiv \sim \approx \rightarrow \simeq : \in \propto \Rightarrow \not=".split()) | {
+_RELATIONS = names(r"= \leq \geq < > \equiv \sim \approx \rightarrow \simeq : \in \propto \Rightarrow \not=") | {
     ":=", "=:"}
 
 

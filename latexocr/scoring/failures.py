@@ -16,9 +16,9 @@ LOOP_TOKENS = 40
 """Shorter answers are not called a loop."""
 LOOP_VARIETY = 0.2
 """Different tokens over tokens, below which a long answer is a loop."""
-PROSE_WORDS = 4
-"""Words in a row, outside text, that make an answer prose."""
-_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}(?:[,.:;'-]{0,2} +[a-zA-Z]+){3,}")
+_TEXT = re.compile(r"\\(?:" + "|".join(sorted(re.escape(name[1:]) for name in TEXT_COMMANDS)) + r")\s*\{[^{}]*\}")
+_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}(?:[,.:;]? [a-zA-Z]{2,}){3,}")
+"""Four words in a row; outside text no formula has them (but for a row of differentials)."""
 _OPENING = re.compile(r"\s*(?:sorry|i'm|i am|i cannot|the|this|here|it|there|unanswerable)\b[ ,.:']", re.IGNORECASE)
 
 
@@ -67,10 +67,6 @@ def _loops(tokens: list[str], expected: int) -> bool:
 
 
 def _is_prose(latex: str) -> bool:
-    if any(command in latex for command in TEXT_COMMANDS):
-        tokens = tokenize(latex)
-        for at, token in enumerate(tokens):
-            if token in TEXT_COMMANDS:
-                latex = latex[:latex.find(tokens[at])]
-                break
-    return bool(_WORDS.search(latex) or _OPENING.match(latex))
+    outside = _TEXT.sub("", latex)
+    return bool(_OPENING.match(outside)) or any(
+        len(word) > 3 for row in _WORDS.finditer(outside) for word in row[0].split())

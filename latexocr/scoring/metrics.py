@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING
 
-from latexocr.latex.canonical import Level, canonical
+from latexocr.latex.canonical import Level, forms
 from latexocr.latex.tokens import tokenize
 
 if TYPE_CHECKING:
@@ -89,13 +89,17 @@ def _version(package: str) -> str:
 
 
 @lru_cache(maxsize=FORMS_KEPT)
+def _forms(latex: str) -> list[str]:
+    return forms(latex)
+
+
 def _form(latex: str, level: Level) -> str:
-    return canonical(latex, level)
+    return _forms(latex)[level]
 
 
 @lru_cache(maxsize=FORMS_KEPT)
-def _tokens(latex: str, level: Level) -> tuple[str, ...]:
-    return tuple(tokenize(_form(latex, level)))
+def _tokens(latex: str) -> tuple[str, ...]:
+    return tuple(tokenize(_form(latex, Level.SYNTAX)))
 
 
 @lru_cache(maxsize=FORMS_KEPT)
@@ -103,7 +107,7 @@ def _edits(prediction: str, reference: str) -> tuple[int, int, int]:
     """Token edits, tokens of the prediction, tokens of the reference, all on the syntax form."""
     from rapidfuzz.distance import Levenshtein
 
-    predicted, expected = _tokens(prediction, Level.SYNTAX), _tokens(reference, Level.SYNTAX)
+    predicted, expected = _tokens(prediction), _tokens(reference)
     return Levenshtein.distance(predicted, expected), len(predicted), len(expected)
 
 
@@ -114,7 +118,7 @@ def _array(*values: float) -> np.ndarray:
 
 
 def ratio(summed: np.ndarray) -> float:
-    """First count over second; 0 where both are 0 (nothing expected, nothing written), infinite where only the second is."""
+    """First count over second; 0 where both are 0 (nothing expected, nothing written), infinite where the second is."""
     above, below = float(summed[0]), float(summed[1])
     return above / below if below else (float("inf") if above else 0.0)
 
@@ -154,7 +158,7 @@ BLEU_ORDER = 4
 
 def _bleu_counts(prediction: str, reference: str) -> np.ndarray:
     """Lengths of both, then n-grams found and n-grams written for n = 1 to 4, as sacreBLEU counts them."""
-    predicted, expected = _tokens(prediction, Level.SYNTAX), _tokens(reference, Level.SYNTAX)
+    predicted, expected = _tokens(prediction), _tokens(reference)
     found, written = [], []
     for n in range(1, BLEU_ORDER + 1):
         grams, allowed = (Counter(zip(*(tokens[i:] for i in range(n)))) for tokens in (predicted, expected))

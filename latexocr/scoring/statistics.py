@@ -34,7 +34,7 @@ def score(metric: Metric, table: np.ndarray, *, seed: int = 0, groups: Sequence[
         return Score(metric.name, nan, nan, nan, 0, metric.signature)
     value = metric.value(table.sum(axis=0))
     if metric.proportion and groups is None:
-        low, high = wilson(int(round(table[:, 0].sum())), n)
+        low, high = wilson(int(table[:, 0].sum()), n)
         method = "wilson"
     else:
         import numpy as np
