@@ -329,7 +329,7 @@ def test_vllm_answers_as_the_model_in_this_process_does(vllm_url):
     given = [Sample(path.name, path) for path in pictures]
     config = GenerateConfig(max_tokens=128, batch_size=4)
     served = list(ServedReader(vllm_url, config=config).read(given))
-    local = list(load_model("builtin", device="cpu", dtype="float32").read(given))
+    local = list(load_model("builtin", device="cpu", dtype="float32", config=config).read(given))
     assert [(p.id, p.reply, p.tokens, p.stop) for p in served] == [(p.id, p.reply, p.tokens, p.stop) for p in local]
     assert len({p.reply for p in served}) > len(given) // 2  # the pictures were looked at
     assert [p.confidence for p in served] == pytest.approx([p.confidence for p in local], abs=0.01)
