@@ -28,7 +28,7 @@ class Fake:
         for sample in samples:
             self.asked.append(sample.id)
             broken = "broken" in sample.id
-            yield failure(sample, "not a picture") if broken else Prediction(sample.id, f"x_{{{sample.id}}}")
+            yield failure(sample, "not a picture") if broken else Prediction(sample.id, f"x_\n\t{{{sample.id}}}")
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def command(*arguments: object, **options: object) -> subprocess.Popen:
 
 def test_transcribe_prints_name_and_latex_and_writes_lines_and_page(fake, pictures, tmp_path, capsys):
     assert run("transcribe", pictures, "--model", URL, "--out", tmp_path / "out") == 0
-    assert capsys.readouterr().out == "a.png\tx_{a.png}\nb.png\tx_{b.png}\nc.jpg\tx_{c.jpg}\n"
+    assert capsys.readouterr().out == "a.png\tx_ {a.png}\nb.png\tx_ {b.png}\nc.jpg\tx_ {c.jpg}\n"
     assert [p.id for p in read_predictions(tmp_path / "out" / "results.jsonl")] == ["a.png", "b.png", "c.jpg"]
     page = (tmp_path / "out" / "results.html").read_text()
-    assert page.count("data:image/png;base64,") == 3 and "x_{b.png}" in page and "<math" in page
+    assert page.count("data:image/png;base64,") == 3 and "x_\n\t{b.png}" in page and "<math" in page
 
 
 def test_transcribe_again_reads_only_what_is_new(fake, pictures, tmp_path, capsys):
@@ -106,7 +106,7 @@ def test_a_partial_failure_is_not_success_and_is_tried_again_on_request(fake, pi
 def test_a_lone_picture_is_printed_and_equal_names_stay_apart(fake, pictures, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run("transcribe", "pictures/a.png", "--model", URL) == 0
-    assert capsys.readouterr().out == "a.png\tx_{a.png}\n" and os.listdir(tmp_path) == ["pictures"]
+    assert capsys.readouterr().out == "a.png\tx_ {a.png}\n" and os.listdir(tmp_path) == ["pictures"]
     (tmp_path / "more").mkdir()
     Image.new("L", (5, 5)).save("more/a.png")
     assert run("transcribe", "pictures/a.png", "more", "--model", URL) == 0
@@ -272,6 +272,20 @@ def test_the_whole_way_with_a_real_model(tiny_model, pictures, tmp_path, monkeyp
     assert read_predictions(tmp_path / "b" / "predictions-base.jsonl") == predictions
     monkeypatch.setattr(cli, "_load", lambda *_: pytest.fail("the model was loaded again"))
     assert run(*arguments) == 0 and capsys.readouterr().out == table
+
+
+@pytest.mark.parametrize("verb", [["--help"], ["score", "p.jsonl", "--data", "d.jsonl"]])
+def test_output_that_nobody_reads_is_quiet(tmp_path, verb):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "d.jsonl").write_text('{"id": "a", "image": "a.png", "latex": "x"}\n')
+    (tmp_path / "p.jsonl").write_text('{"id": "a", "latex": "x"}\n')
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "PYTHONUNBUFFERED": ""}
+    process = subprocess.run([sys.executable, "-m", "latexocr.cli", *verb], stdout=writing, stderr=subprocess.PIPE,
+                             text=True, cwd=tmp_path, env=environment)
+    os.close(writing)
+    assert (process.returncode, process.stderr) == (141, "")
 
 
 def test_version_is_that_of_the_package(capsys):

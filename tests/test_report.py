@@ -132,12 +132,15 @@ def test_slices_part_the_references(compared):
 
 def test_a_report_is_strict_json_and_holds_every_row(compared, tmp_path):
     write_report(compared, SAMPLES, tmp_path)
+    endless = evaluate([sample("a", "")], {"base": [Prediction("a", "x")]}, {})  # edits, and no token to divide by
 
     def refuse(constant):
         raise AssertionError(constant)
 
     read = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
     assert read == json.loads(json.dumps(as_json(compared)))
+    assert json.loads(json.dumps(as_json(endless)), parse_constant=refuse)["scores"]["base"]
+    assert "token error rate ↓ %" in table(endless) and "inf" not in table(endless)
     assert [row["answers"]["tuned"]["latex"] for row in read["rows"]] == [p.latex for p in TUNED]
     assert read["runs"]["tuned"]["model"] == "model/tuned" and read["scores"]["base"][0]["n"] == 6
 
