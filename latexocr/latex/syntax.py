@@ -236,7 +236,7 @@ def _with_arguments(node: Call, script: bool) -> Node:
     before = "other" if name in _KEEP_BRACES else "start"
     changed = tuple([_argument(argument, before, script) for argument in args])
     option = None if not node.option else _list(node.option, "start", True)
-    return Call(name, changed, option, node.font)
+    return Call(name, changed, option, "" if node.font == "mathrm" else node.font)
 
 
 def _argument(argument: Nodes, before: str, script: bool) -> Nodes:

@@ -119,7 +119,9 @@ class _Parser:
             return self.environment(token[7:-1])
         if token in TEXT_COMMANDS:
             return Text(token, self.raw())
-        if token in tex.ROWS_IN_BRACES and self.tokens[self.at] == "{":
+        if token in tex.ROWS_IN_BRACES:
+            if self.tokens[self.at] != "{":
+                return Environment(tex.ROWS_IN_BRACES[token], "", ((self.argument(""),),), ())
             self.at += 1
             rows, breaks = self.rows("}")
             return Environment(tex.ROWS_IN_BRACES[token], "", rows, breaks)
@@ -140,8 +142,8 @@ class _Parser:
         if token == "{":
             self.at += 1
             return self.until("}", _BRACE, font)
-        if token in ("^", "_", "'", "&", "\\\\"):
-            raise _Stop(f"{token} where an argument is needed")
+        if token in ("", "^", "_", "'", "&", "\\\\"):
+            raise _Stop(f"{token or 'the end'} where an argument is needed")
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise _Stop(_DEPTH_OF)

@@ -273,7 +273,11 @@ def _meaning(node: Node) -> Iterator[Node]:
         base = None if node.base is None else _lenient((node.base,))
         *front, last = base or (None,)
         yield from front
-        yield Scripts(last, node.sub and _lenient(node.sub), node.sup and _lenient(node.sup))
+        sub, sup = (script and (_lenient(script) or None) for script in (node.sub, node.sup))
+        if sub or sup:
+            yield Scripts(last, sub, sup)
+        elif last is not None:
+            yield last
     elif kind is Call and node.name in (r"\boldsymbol", r"\bm", r"\pmb"):
         for part in _lenient(node.args[0]):
             yield from _bold(part)
