@@ -52,12 +52,14 @@ def test_kind_of_answer(latex, stop, reference, kind):
     assert classify(answer(latex, stop), reference) == kind
 
 
-@given(st.text(alphabet="xy{}^_\\$& abc", max_size=60), st.sampled_from(["end", "length", "error"]), st.text(max_size=10))
+@given(st.text(alphabet="xy{}^_\\$& abc", max_size=60), st.sampled_from(["end", "length", "error"]),
+       st.text(max_size=10))
 def test_every_answer_has_one_kind(latex, stop, reference):
     assert classify(answer(latex, stop), reference) in CLASSES
 
 
-@pytest.mark.parametrize("reference, why", [("x^2", ""), ("{x", "without its end"), ("", "nothing"), ("x^2^3", "superscripts")])
+@pytest.mark.parametrize("reference, why", [("x^2", ""), ("{x", "without its end"), ("", "nothing"),
+    ("x^2^3", "superscripts")])
 def test_defects_of_references(reference, why):
     found = defect(reference)
     assert (why in found) if why else not found

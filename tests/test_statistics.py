@@ -26,7 +26,8 @@ def test_wilson_is_that_of_scipy(right, n):
     assert wilson(right, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-@pytest.mark.parametrize("wins, losses", [(0, 0), (5, 5), (1, 0), (10, 2), (2, 10), (300, 250), (900, 700), (3000, 2800)])
+@pytest.mark.parametrize("wins, losses", [(0, 0), (5, 5), (1, 0), (10, 2), (2, 10), (300, 250), (900, 700),
+    (3000, 2800)])
 def test_mcnemar_is_the_exact_binomial_test_of_scipy(wins, losses):
     from scipy.stats import binomtest
 

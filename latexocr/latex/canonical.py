@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 
+from latexocr.latex.lenient import lenient
 from latexocr.latex.nodes import Node
 from latexocr.latex.syntax import syntax
 from latexocr.latex.tokens import detokenize, tokenize, unwrap
 from latexocr.latex.tree import Unparsable, parse
-from latexocr.latex.visual import lenient, visual
+from latexocr.latex.visual import visual
 from latexocr.latex.write import write
 
 

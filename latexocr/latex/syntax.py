@@ -168,7 +168,7 @@ def _scripts(node: Scripts, script: bool) -> Node:
         if word and (sub is not None or sup is not None):
             base = _function(word, base.name != r"\operatorname" and limits != r"\nolimits")
             limits = "" if limits == r"\nolimits" else limits
-        else:
+        elif sub is None and sup is None:
             base = _named(base)
     elif type(node.base) is Text and len(node.base.text) == 1:
         base = _text_name(node.base, script)

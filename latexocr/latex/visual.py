@@ -1,12 +1,10 @@
-r"""The visual and lenient levels: what a reader sees as one formula gets one tree, whatever the spacing and sizes.
+r"""The visual level: what a reader sees as one formula gets one tree, whatever the spacing and sizes.
 
 Takes trees of the syntax level. Spaces, sizes of brackets, styles, colours and the place of limits go; a named function
 is its upright letters; matrices are rows of cells between their brackets, and alignments are rows.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from latexocr.latex import commands as tex
 from latexocr.latex.commands import names
@@ -245,61 +243,3 @@ def _block(name: str, rows: tuple[tuple[Nodes, ...], ...]) -> Nodes:
 
 
 _CHANGES = {Group: _group, Scripts: _scripts, Call: _call, Text: _text, Fenced: _fenced, Environment: _environment}
-
-
-def lenient(nodes: Nodes) -> Nodes:
-    """What is meant by a formula of the visual level, as far as such differences go."""
-    meant = list(_lenient(nodes))
-    while meant and type(meant[-1]) is Atom and meant[-1].text in (".", ",", ";"):
-        meant.pop()
-    return tuple(meant)
-
-
-def _lenient(nodes: Nodes) -> Nodes:
-    return tuple([part for node in nodes for part in _meaning(node)])
-
-
-def _meaning(node: Node) -> Iterator[Node]:
-    kind = type(node)
-    if kind is Atom:
-        if node == ("d", "mathrm"):
-            node = Atom("d")
-        elif node.text in tex.DOTS:
-            node = Atom(r"\ldots")
-        yield node
-    elif kind is Group:
-        yield from _lenient(node.body)
-    elif kind is Scripts:
-        base = None if node.base is None else _lenient((node.base,))
-        *front, last = base or (None,)
-        yield from front
-        sub, sup = (script and (_lenient(script) or None) for script in (node.sub, node.sup))
-        if sub or sup:
-            yield Scripts(last, sub, sup)
-        elif last is not None:
-            yield last
-    elif kind is Call and node.name in (r"\boldsymbol", r"\bm", r"\pmb"):
-        for part in _lenient(node.args[0]):
-            yield from _bold(part)
-    elif kind is Call:
-        name = {r"\widehat": r"\hat", r"\widetilde": r"\tilde", r"\widecheck": r"\check"}.get(node.name, node.name)
-        yield Call(name, tuple(map(_lenient, node.args)), node.option, "")
-    elif kind is Environment:
-        yield node._replace(rows=tuple([tuple(map(_lenient, row)) for row in node.rows]))
-    elif kind is not Text or not node.name.startswith(r"\tag"):
-        yield node
-
-
-def _bold(node: Node) -> Iterator[Node]:
-    """A part of something bold: the alphabet for letters, the command for other ordinary symbols."""
-    if type(node) is Atom and node.text in tex.STYLED and node.font in ("", "mathrm", "mathit", "mathbf"):
-        yield Atom(node.text, "mathbf")
-    elif type(node) is Scripts and node.base is not None:
-        *front, last = _bold(node.base)
-        yield from front
-        yield Scripts(last, node.sub and tuple([p for n in node.sub for p in _bold(n)]),
-                      node.sup and tuple([p for n in node.sup for p in _bold(n)]))
-    elif type(node) is Atom and node.text in tex.ORD:
-        yield Call(r"\boldsymbol", ((node,),))
-    else:
-        yield node
