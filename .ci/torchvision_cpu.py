@@ -1,4 +1,4 @@
-"""Lets PyPI's torchvision, a CUDA build, import beside a CPU build of torch; a .pth file of a test environment loads it.
+"""Lets PyPI's torchvision, a CUDA build, import beside a CPU build of torch; a test environment's .pth file loads it.
 
 Its compiled part cannot load there, and the import dies where it registers stand-ins for two operators of that part.
 Defining those operators first is enough: the transforms, all that vLLM and transformers use, are plain Python.
