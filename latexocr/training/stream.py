@@ -37,7 +37,7 @@ CELL = 16
 """Side of the square that one visual token covers, in pixels."""
 GLYPH_CLASSES = 4096
 """Glyphs are told apart by a hash of font and code into so many classes."""
-CHUNK = 160
+CHUNK = 400
 """Formulas of one TeX document."""
 
 
@@ -167,7 +167,7 @@ class Schedule:
     replay: int = 1
     """Times an example is shown again, degraded anew."""
     pixels_a_batch: int = 8_000_000
-    most: int = 640
+    most: int = 512
     """Pictures in a batch, at most."""
 
 

@@ -1,0 +1,238 @@
+"""How the embedded model was made, from formulas alone: TeX draws them as training goes.
+
+    python -m latexocr.training.pretrain new FOLDER --corpus formulas.jsonl.gz
+    python -m latexocr.training.pretrain run --model FOLDER --corpus formulas.jsonl.gz --out OUT --minutes 20
+    python -m latexocr.training.pretrain validation OUT --corpus formulas.jsonl.gz --model FOLDER
+
+`run` continues from the weights of FOLDER where it has some. Besides the next token, the model learns which glyphs lie
+in each visual token's cell (TeX knows): without it, small models learn the language of formulas and ignore the picture.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from latexocr.errors import UserError
+from latexocr.training import architecture, stream
+
+SHARD = "15MB"
+"""Largest file of weights."""
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Settings of one run; a run that continues another repeats them."""
+
+    model: Path
+    corpus: Path
+    out: Path
+    minutes: float = 20.0
+    """Length of the training itself, on the clock."""
+    learning_rate: float = 1.5e-3
+    """Peak, of both optimizers; linear warm-up, constant, then linear to zero over `cooldown`."""
+    warmup_steps: int = 300
+    cooldown: float = 0.45
+    """Last part of the run, 0 to 1, in which the learning rate falls to zero."""
+    weight_decay: float = 0.05
+    glyph_weight: float = 1.0
+    """Weight of the glyph loss at the start; it falls to a tenth of it over the first half of the run."""
+    short_seconds: float = 45.0
+    """See `stream.Schedule`; 0 for a run that continues another."""
+    replay: int = 1
+    """See `stream.Schedule`."""
+    pixels_a_batch: int = 8_000_000
+    """See `stream.Schedule`."""
+    workers: int = 15
+    """Processes that draw formulas."""
+    save_every: float = 100.0
+    """Seconds between checkpoints."""
+    seed: int = 3407
+    device: str = "cuda"
+    compile: bool = True
+
+
+def run(config: PretrainConfig) -> None:
+    """Train, saving an ordinary checkpoint every `save_every` seconds; log one JSON line every 50 steps."""
+    import torch
+    from transformers import AutoTokenizer
+
+    config.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    corpus = stream.load_corpus(config.corpus)
+    stream.warm()
+    torch.backends.cuda.matmul.allow_tf32 = True
+    arrivals = _to_device(_loader(corpus, tokenizer, config), config.device)
+    first = next(arrivals)
+    from latexocr.training.canvas import CanvasModel
+
+    model = CanvasModel(architecture.load(config.model, seed=config.seed), stream.GLYPH_CLASSES).to(config.device)
+    model.train()
+    if config.compile:
+        model.compile()
+    optimizers = _optimizers(model, config)
+    started, saved = time.time(), time.time()
+    totals = torch.zeros(4, device=config.device)
+    pictures = step = 0
+    for batch in itertools.chain([first], arrivals):
+        now = time.time() - started
+        progress = now / (60 * config.minutes)
+        if progress >= 1:
+            break
+        rate = config.learning_rate * min(1, (step + 1) / config.warmup_steps, (1 - progress) / config.cooldown)
+        glyph_weight = config.glyph_weight * max(0.1, 1 - 1.8 * progress)
+        totals += _step(model, batch, optimizers, rate, glyph_weight)
+        step += 1
+        pictures += len(batch[0])
+        if step % 50 == 0:
+            _log(config, step=step, pictures=pictures, seconds=now, rate=rate, totals=totals)
+            totals.zero_()
+        if time.time() - saved > config.save_every:
+            save(model.model, config, step=step, pictures=pictures, seconds=now)
+            saved = time.time()
+    save(model.model, config, step=step, pictures=pictures, seconds=time.time() - started)
+
+
+def _step(model, batch, optimizers, rate: float, glyph_weight: float):
+    import torch
+
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(batch[0].device.type, torch.bfloat16):
+        text, glyph, right = model(*batch)
+        loss = text + glyph_weight * glyph
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        optimizer.step()
+    return torch.stack([text.detach(), glyph.detach(), right, norm.detach()])
+
+
+def _optimizers(model, config: PretrainConfig) -> list:
+    """Muon for the matrices inside the blocks (Jordan et al. 2024), AdamW for all else."""
+    import torch
+
+    blocks = [*model.model.model.visual.blocks.parameters(), *model.model.model.visual.merger.parameters(),
+              *model.model.model.language_model.layers.parameters()]
+    matrices = [p for p in blocks if p.ndim == 2]
+    chosen = set(map(id, matrices))
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    return [torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay, momentum=0.95,
+                             adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay,
+                              fused=config.device == "cuda")]
+
+
+def _loader(corpus: stream.Corpus, tokenizer, config: PretrainConfig):
+    from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+    schedule = stream.Schedule(config.short_seconds, config.replay, config.pixels_a_batch)
+    started = time.time()
+
+    class Drawings(IterableDataset):
+        def __iter__(self) -> Iterator[stream.Batch]:
+            worker = get_worker_info()
+            number = worker.id if worker else 0
+            return stream.batches(corpus, tokenizer, schedule, seed=config.seed * 1000 + number, started=started)
+
+    return DataLoader(Drawings(), batch_size=None, num_workers=config.workers, prefetch_factor=4 if config.workers else
+                      None, in_order=False, multiprocessing_context="fork" if config.workers else None)
+
+
+def _to_device(loader, device: str):
+    """The loader's batches as tensors on the device, one ahead of the step that needs it."""
+    import torch
+
+    for batch in loader:
+        tensors = [torch.as_tensor(array) for array in (batch.pixels, batch.tokens, batch.glyphs)]
+        if device == "cuda":
+            tensors = [tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors]
+        yield tensors
+
+
+def _log(config: PretrainConfig, *, step: int, pictures: int, seconds: float, rate: float, totals) -> None:
+    text, glyph, right, norm = (totals / 50).tolist()
+    line = {"step": step, "pictures": pictures, "seconds": round(seconds, 1), "loss": round(text, 4),
+            "glyph_loss": round(glyph, 4), "token_accuracy": round(right, 4), "gradient": round(norm, 3),
+            "rate": rate, "pictures_a_second": round(pictures / seconds)}
+    if not math.isfinite(text):
+        raise UserError(f"The loss is {text} at step {step}; lower --learning-rate.")
+    with (config.out / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    print(json.dumps(line), flush=True)
+
+
+def save(model, config: PretrainConfig, *, step: int, pictures: int, seconds: float) -> None:
+    """Write the model as an ordinary checkpoint in bfloat16, at once (a killed run leaves the one before)."""
+    import torch
+
+    part, final = config.out / "part", config.out / "model"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(config.model, part, ignore=shutil.ignore_patterns("*.safetensors*", "pretraining.json"))
+    state = {name: value.detach().to(torch.bfloat16) for name, value in model.state_dict().items()
+             if name != "lm_head.weight"}  # tied to the embeddings
+    model.save_pretrained(part, state_dict=state, max_shard_size=SHARD)
+    shape = json.loads((part / "config.json").read_text())
+    shape["dtype"] = "bfloat16"
+    (part / "config.json").write_text(json.dumps(shape, indent=2) + "\n")
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
+    before = json.loads(p.read_text()) if (p := config.model / "pretraining.json").exists() else []
+    record = {"steps": step, "pictures": pictures, "seconds": round(seconds, 1), "settings": settings}
+    (part / "pretraining.json").write_text(json.dumps([*before, record], indent=2) + "\n")
+    shutil.rmtree(final, ignore_errors=True)
+    part.rename(final)
+
+
+def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, longest: int = 40, seed: int = 0) -> None:
+    """Draw formulas of held-out documents, in trained and untrained fonts alike, as a data set: OUT/samples.jsonl."""
+    import numpy as np
+    from transformers import AutoTokenizer
+
+    from latexocr.data.sources import write_samples
+    from latexocr.data.typeset import FONTS
+    from latexocr.latex.tokens import tokenize
+    from latexocr.reading.images import place
+    from latexocr.records import Sample
+
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    held_out, tokenizer = stream.load_corpus(corpus, validation=True), AutoTokenizer.from_pretrained(model)
+    samples, seen = [], set()
+    while len(samples) < count:
+        font = list(FONTS)[int(rng.integers(len(FONTS)))]
+        for example in stream.examples(held_out, tokenizer, rng, longest=64, fonts=(font,), count=40):
+            if len(samples) < count and example.latex not in seen and len(tokenize(example.latex)) <= longest:
+                seen.add(example.latex)
+                picture = Image.fromarray(place(example.pixels))
+                samples.append(Sample(f"v{len(samples):05d}", picture, example.latex, subset=font))
+    write_samples(out, samples)
+
+
+def new(folder: Path, /, *, corpus: Path) -> None:
+    """Write an untrained model to FOLDER, its tokenizer fitted to the corpus."""
+    from latexocr.latex.canonical import Level, canonical
+
+    groups = stream.load_corpus(corpus).classes
+    fair = [formula for group in groups for formula in group[:: max(1, len(group) // 40_000)]]
+    architecture.new(folder, [canonical(formula, Level.SYNTAX) for formula in fair])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line: `new`, `run`, `validation`."""
+    import tyro
+
+    tyro.extras.subcommand_cli_from_dict({"new": new, "run": run, "validation": validation}, args=arguments,
+                                         config=(tyro.conf.OmitArgPrefixes,))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The one preparation of a picture: whatever the file, the same formula comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from latexocr.errors import UserError
+from latexocr.reading.images import GLYPH_HEIGHT, HEIGHTS, MARGIN, WIDTHS, canvas, fit, flatten, place, prepare
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def formula(height: int = 20, count: int = 6) -> Image.Image:
+    """Upright bars of one height: symbols whose scale is known."""
+    picture = Image.new("L", (count * height + 40, height * 3), 255)
+    draw = ImageDraw.Draw(picture)
+    for i in range(count):
+        draw.rectangle([20 + i * height, height, 20 + i * height + height // 3, 2 * height - 1], fill=0)
+    return picture
+
+
+@pytest.mark.parametrize("height", [12, 20, 45, 90])
+def test_symbols_come_to_one_height_whatever_the_resolution(height):
+    fitted = fit(np.asarray(formula(height)))
+    assert fitted.pixels.shape[0] == pytest.approx(GLYPH_HEIGHT, abs=1)
+    assert fitted.scale == pytest.approx(GLYPH_HEIGHT / height, rel=0.05)
+
+
+@pytest.mark.parametrize("change", [
+    pytest.param(lambda p: Image.fromarray(255 - np.asarray(p)), id="dark"),
+    pytest.param(lambda p: p.point(lambda v: 120 + v // 4), id="faint"),
+    pytest.param(lambda p: Image.merge("RGBA", [Image.new("L", p.size, 0)] * 3 + [p.point(lambda v: 255 - v)]),
+                 id="transparent"),
+    pytest.param(lambda p: Image.merge("RGBA", [Image.new("L", p.size, 255)] * 3 + [p.point(lambda v: 255 - v)]),
+                 id="white on transparent"),
+    pytest.param(lambda p: Image.fromarray(np.asarray(p).astype(np.uint16) * 257), id="16 bit"),
+    pytest.param(lambda p: np.asarray(p.convert("RGB")), id="array"),
+    pytest.param(lambda p: ImageOps_expand(p, 200), id="wide margin"),
+])
+def test_the_same_formula_in_another_dress_is_prepared_alike(change):
+    plain, dressed = np.asarray(prepare(formula())), np.asarray(prepare(change(formula())))
+    assert plain.shape == dressed.shape
+    assert np.abs(plain.astype(int) - dressed).mean() < 2
+
+
+def ImageOps_expand(picture: Image.Image, border: int) -> Image.Image:
+    from PIL import ImageOps
+
+    return ImageOps.expand(picture, border, fill=255)
+
+
+@pytest.mark.parametrize("path", sorted(IMAGES.glob("*.*")), ids=lambda p: p.name)
+def test_every_edge_case_gives_a_canvas_or_one_line(path):
+    if path.suffix in (".py", ".md"):
+        pytest.skip("not a picture")
+    try:
+        prepared = prepare(path)
+    except UserError as e:
+        assert str(path) in str(e) and "\n" not in str(e)
+    else:
+        assert prepared.mode == "RGB" and prepared.height in HEIGHTS and prepared.width in WIDTHS
+
+
+def test_a_full_stop_at_the_end_is_not_taken_for_dirt():
+    picture = formula(40)
+    ImageDraw.Draw(picture).rectangle([270, 72, 276, 78], fill=0)
+    without = fit(np.asarray(formula(40))).pixels.shape[1]
+    assert fit(np.asarray(picture)).pixels.shape[1] > without + 5
+
+
+def test_specks_do_not_move_the_crop():
+    noisy = np.asarray(formula(40)).copy()
+    noisy[3, 3] = noisy[110, 5] = 0
+    assert fit(noisy).pixels.shape == fit(np.asarray(formula(40))).pixels.shape
+
+
+@pytest.mark.parametrize("size", [(5000, 3000), (20, 20000), (3000, 30)])
+def test_anything_fits_a_canvas(size):
+    grey = np.full(size, 255, np.uint8)
+    grey[1:-1, 1:-1] = 0
+    rows, columns = place(fit(grey).pixels).shape
+    assert rows in HEIGHTS and columns in WIDTHS
+
+
+def test_the_canvas_is_the_smallest_that_holds_ink_and_margin():
+    assert canvas(HEIGHTS[0] - 2 * MARGIN, WIDTHS[0] - 2 * MARGIN) == (HEIGHTS[0], WIDTHS[0])
+    assert canvas(HEIGHTS[0] - 2 * MARGIN + 1, WIDTHS[0] - 2 * MARGIN + 1) == (HEIGHTS[1], WIDTHS[1])
+
+
+def test_blank_paper_is_refused():
+    with pytest.raises(UserError, match="no ink"):
+        flatten(Image.new("L", (50, 50), 255))
