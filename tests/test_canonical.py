@@ -29,7 +29,8 @@ SYNTAX = {
     "braces that change nothing": [
         ("{x}", "x"), ("{{x}}", "x"), ("a{b+c}d", "ab+cd"), ("{a}^2", "a^{2}"), (r"{\hat x}_1", r"\hat{x}_{1}"),
         ("({x})", "(x)"), (r"\Delta{k}=0", r"\Delta k=0"), ("x^{{a}}", "x^{a}"), ("f{(x)}", "f(x)"),
-        ("{-1}", "-1"), ("a{}b", "ab"), (r"{\frac12}^2", r"\frac{1}{2}^{2}"),
+        (r"{\boldsymbol X}_i", r"\boldsymbol{X}_{i}"), ("{-1}", "-1"), ("a{}b", "ab"),
+        (r"{\frac12}^2", r"\frac{1}{2}^{2}"),
     ],
     "braces that matter": [
         ("a{=}b", "a{=}b"), ("{P^2}_0", "{P^{2}}_{0}"), ("1{,}000", "1{,}000"), ("{}+b", "{}+b"), ("a+{-b}", "a+{-b}"),
@@ -47,7 +48,7 @@ SYNTAX = {
         (r"\mathrm{H_2O}", r"\mathrm{H}_{2}\mathrm{O}"), (r"\mathbf{\alpha}", r"\alpha"),
         (r"\mathbf{a\mathrm{b}}", r"\mathbf{a}\mathrm{b}"), (r"\bf\hat x", r"\mathbf{\hat{x}}"),
         (r"\hat{\bf x}", r"\hat{\mathbf{x}}"), (r"\mathrm{ab}^2", r"\mathrm{ab}^{2}"), (r"\text{if}", r"\mathrm{if}"),
-        (r"\textbf{ab}", r"\mathbf{ab}"), (r"\textrm{a b}", r"\text{a b}"), (r"\mathrm{\Gamma}", r"\Gamma"),
+        (r"\textbf{a1}", r"\mathbf{a1}"), (r"\textrm{a b}", r"\text{a b}"), (r"\mathrm{\Gamma}", r"\Gamma"),
     ],
     "other names": [
         (r"a\le b", r"a\leq b"), (r"\to", r"\rightarrow"), (r"\lbrace\rbrace", r"\{\}"), (r"\vert", "|"),
@@ -57,7 +58,8 @@ SYNTAX = {
     "functions": [
         (r"\operatorname{sin}x", r"\sin x"), (r"\operatorname{\mathrm{tr}}", r"\operatorname{tr}"),
         (r"\mathop{\rm Tr}\nolimits_a", r"\operatorname{Tr}_{a}"), (r"\mathop{\rm Tr}", r"\operatorname{Tr}"),
-        (r"\operatorname*{ess\,inf}_x", r"\operatorname*{ess\,inf}_{x}"), (r"\mathop{\rm Tr}_a", r"\operatorname*{Tr}_{a}"), (r"\operatorname*{lim}_x", r"\lim_{x}"),
+        (r"\operatorname*{ess\,inf}_x", r"\operatorname*{ess\,inf}_{x}"),
+        (r"\mathop{\rm Tr}_a", r"\operatorname*{Tr}_{a}"), (r"\operatorname*{lim}_x", r"\lim_{x}"),
         (r"\operatorname{lim}_x", r"\operatorname{lim}_{x}"), (r"\int\nolimits_a", r"\int_{a}"),
     ],
     "what is not drawn": [

@@ -22,14 +22,21 @@ def lenient(nodes: Nodes) -> Nodes:
 
 
 def _lenient(nodes: Nodes) -> Nodes:
-    return tuple([part for node in nodes for part in _meaning(node)])
+    parts = [part for node in nodes for part in _meaning(node)]
+    return tuple([Atom("d") if part == ("d", "mathrm") and not (_in_word(parts, at - 1) or _in_word(parts, at + 1))
+                  else part for at, part in enumerate(parts)])
+
+
+def _in_word(nodes: list[Node], at: int) -> bool:
+    """Whether an upright letter stands there: a d beside it belongs to a word."""
+    return 0 <= at < len(nodes) and type(nodes[at]) is Atom and nodes[at].font == "mathrm"
 
 
 def _meaning(node: Node) -> Iterator[Node]:
     kind = type(node)
     if kind is Atom:
-        if node == ("d", "mathrm"):
-            node = Atom("d")
+        if node.font == "mathrm" and node.text in tex.UPRIGHT:
+            node = Atom(node.text)
         elif node.text in tex.DOTS:
             node = Atom(r"\ldots")
         yield node

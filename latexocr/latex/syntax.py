@@ -14,6 +14,7 @@ Nodes = tuple[Node, ...]
 _SWITCHES = tex.STYLES | tex.SIZES
 _KEEP_BRACES = names(r"\mathop \boldsymbol \bm \pmb \overset \underset")
 """Their argument gives its class or its height to the whole, or is centred if it is one symbol."""
+_BOLD = names(r"\boldsymbol \bm \pmb")
 _GENFRAC = {("", "", "", "0"): r"\dfrac", ("", "", "", "1"): r"\tfrac", ("", "", "", ""): r"\frac",
             ("(", ")", "0pt", ""): r"\binom", ("(", ")", "0pt", "0"): r"\dbinom", ("(", ")", "0pt", "1"): r"\tbinom"}
 _WRAPPERS = frozenset({"equation*", "displaymath", "math"})
@@ -83,7 +84,7 @@ def _class(node: Node) -> str:
     if kind is Group or kind is Text:
         return "ord"
     if kind is Call:
-        if node.name in tex.ORD_CALLS:
+        if node.name in tex.ORD_CALLS or (node.name in _BOLD and set(map(_class, node.args[0])) == {"ord"}):
             return "ord"
         if node.name in tex.SIZED and node.name != r"\middle":
             return {"l": "open", "r": "close", "m": "other"}.get(node.name[-1], "ord")
@@ -248,7 +249,7 @@ def _argument(argument: Nodes, before: str, script: bool) -> Nodes:
 
 
 def _is_word(text: str) -> bool:
-    return text.isascii() and text.isalpha()
+    return text.isascii() and text.isalnum()
 
 
 def _text_name(node: Text, script: bool) -> Text:
@@ -262,7 +263,8 @@ def _text(node: Text, script: bool) -> Node:
         return Group(())
     if not _is_word(node.text) or node.name not in tex.TEXT_FONTS or node.name == r"\mbox":
         return node
-    return Group(tuple([Atom(letter, tex.TEXT_FONTS[node.name]) for letter in node.text]))
+    font = tex.TEXT_FONTS[node.name]
+    return Group(tuple([Atom(sign, "" if font == "mathrm" and sign in tex.UPRIGHT else font) for sign in node.text]))
 
 
 def _fenced(node: Fenced, script: bool) -> Node:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from latexocr.latex.commands import names
 
 TEXT_COMMANDS = names(
-    r"\text \textrm \textbf \textit \textsf \texttt \textnormal \textup \textmd \textsl \textsc \emph \mbox \hbox \fbox"
+    r"\text \textrm \textbf \textit \textsf \texttt \textnormal \textup \textmd \textsl \textsc \emph \mbox \hbox \vbox \fbox"
     r" \textcircled \tag \tag* \ref \eqref \cite")
 """Commands whose argument is text: spaces in it are drawn."""
 
