@@ -100,23 +100,25 @@ def _edges(body: Nodes) -> tuple[str, str]:
 
 def _without_braces(nodes: list[Node], before: str) -> Nodes:
     """A list without the braces that change nothing."""
+    nodes = _without_empty_groups(nodes, before)
     out: list[Node] = []
     for at, node in enumerate(nodes):
-        if type(node) is not Group:
-            if not is_space(node):
-                before = _class(node)
-            out.append(node)
-        elif not node.body:
-            if not _invisible(before, nodes, at):
-                out.append(node)
-                before = "ord"
-        elif _needs_braces(node.body, before, nodes, at):
-            out.append(node)
-            before = "ord"
-        else:
+        if type(node) is Group and node.body and not _needs_braces(node.body, before, nodes, at):
             out += node.body
             before = _edges(node.body)[1] or before
+        else:
+            out.append(node)
+            before = before if is_space(node) else _class(node)
     return tuple(out)
+
+
+def _without_empty_groups(nodes: list[Node], before: str) -> list[Node]:
+    kept: list[Node] = []
+    for at, node in enumerate(nodes):
+        if type(node) is not Group or node.body or not _invisible(before, nodes, at):
+            kept.append(node)
+            before = before if is_space(node) else _class(node)
+    return kept
 
 
 def _needs_braces(body: Nodes, before: str, nodes: list[Node], at: int) -> bool:
@@ -171,7 +173,7 @@ def _scripts(node: Scripts, script: bool) -> Node:
             limits = "" if limits == r"\nolimits" else limits
         elif sub is None and sup is None:
             base = _named(base)
-    elif type(node.base) is Text and len(node.base.text) == 1:
+    elif type(node.base) is Text and len(node.base.text) == 1 and (sub is not None or sup is not None):
         base = _text_name(node.base, script)
     else:
         base = _one(node.base, script)

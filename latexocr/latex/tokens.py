@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from latexocr.latex.commands import names
 
 TEXT_COMMANDS = names(
-    r"\text \textrm \textbf \textit \textsf \texttt \textnormal \textup \textmd \textsl \textsc \emph \mbox \hbox \vbox \fbox"
-    r" \textcircled \tag \tag* \ref \eqref \cite")
+    r"\text \textrm \textbf \textit \textsf \texttt \textnormal \textup \textmd \textsl \textsc \emph \mbox \hbox \vbox"
+    r" \fbox \textcircled \tag \tag* \ref \eqref \cite")
 """Commands whose argument is text: spaces in it are drawn."""
 
 DIMENSION = r"[-+]?\s*(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(?:true\s*)?(?:pt|em|ex|mu|cm|mm|in|pc|bp|sp|dd|cc)"

@@ -166,7 +166,7 @@ def _text(node: Text) -> Nodes:
     shown: list[Node] = []
     for token in tokenize(node.text):
         if (token[0] == "\\" and token not in tex.SPACES and not token[1:2].isalpha()) or len(token) == 1:
-            if token in "'^_&#":
+            if token in "'^_&#" or token == "\\\\":
                 return (Text(r"\text", node.text.strip()),)
             if token not in "{}~":
                 token = tex.SIGN_ALIASES.get(token, token)
