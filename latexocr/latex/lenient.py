@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from latexocr.latex import commands as tex
 from latexocr.latex.nodes import Atom, Call, Environment, Group, Node, Scripts, Text
+from latexocr.latex.visual import visual
 
 Nodes = tuple[Node, ...]
 
@@ -18,7 +19,7 @@ def lenient(nodes: Nodes) -> Nodes:
     meant = list(_lenient(nodes))
     while meant and type(meant[-1]) is Atom and meant[-1].text in (".", ",", ";"):
         meant.pop()
-    return tuple(meant)
+    return visual(tuple(meant))  # without its punctuation, an alignment may stand alone
 
 
 def _lenient(nodes: Nodes) -> Nodes:
