@@ -210,6 +210,9 @@ def _usage() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
+    # Read when torch is loaded. Threads that spin while they wait take the cores from those that work: on two cores that
+    # other programs used too, reading took 127 s with spinning and 20 s without.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -230,9 +233,12 @@ def _dispatch(argv: list[str]) -> int:
         print(_usage())
         return 0
     if argv[0] in ("-V", "--version"):
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(f"latexocr {version('latexocr')}")
+        try:
+            print(f"latexocr {version('latexocr')}")
+        except PackageNotFoundError:
+            print("latexocr, from a folder of source that is not installed")
         return 0
     verb = VERBS.get(argv[0])
     if verb is None:

@@ -5,6 +5,7 @@ Takes names, pictures and samples, gives predictions and folders. Knows nothing 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,13 +45,15 @@ class LatexOCRModel:
              trust_remote_code: bool = False) -> LatexOCRModel:
         """Load "builtin", the folder of a model or an adapter, a hub name, or a server by its URL (http://host:8000/v1).
 
-        Nothing is fetched from a hub unless `download` is set. Raises UserError where there is no such model.
+        Nothing is fetched from a hub unless `download` is set. A server that wants a key gets that of the environment
+        variable OPENAI_API_KEY. Raises UserError where there is no such model.
         """
         config = config or GenerateConfig()
         if str(name).startswith(("http://", "https://")):
             from latexocr.reading.served import ServedReader
 
-            return cls(str(name), ServedReader(str(name), config=config))
+            key = os.environ.get("OPENAI_API_KEY")
+            return cls(str(name), ServedReader(str(name), config=config, api_key=key))
         from latexocr.reading.local import load_model
 
         reader = load_model(name, device=device, dtype=dtype, config=config, download=download,

@@ -288,11 +288,27 @@ def test_output_that_nobody_reads_is_quiet(tmp_path, verb):
     assert (process.returncode, process.stderr) == (141, "")
 
 
-def test_version_is_that_of_the_package(capsys):
+def test_version_is_that_of_the_package(capsys, monkeypatch):
     from importlib import metadata
 
-    try:
-        expected = metadata.version("latexocr")
-    except metadata.PackageNotFoundError:
-        pytest.skip("latexocr is not installed here, only on the path")
-    assert cli.main(["--version"]) == 0 and capsys.readouterr().out == f"latexocr {expected}\n"
+    monkeypatch.setattr(metadata, "version", lambda package: {"latexocr": "1.2.3"}[package])
+    assert cli.main(["--version"]) == 0 and capsys.readouterr().out == "latexocr 1.2.3\n"
+
+
+def test_version_of_source_that_is_not_installed(capsys, monkeypatch):
+    from importlib import metadata
+
+    monkeypatch.setattr(metadata.Distribution, "discover", lambda **_: iter(()))
+    assert cli.main(["--version"]) == 0 and "not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["", "ACTIVE"])
+def test_waiting_threads_do_not_spin_unless_asked_to(given):
+    """The command line decides before torch is loaded, which reads the setting only then."""
+    code = ("import os, sys; from latexocr import cli; cli.main(['--version']);"
+            "print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)")
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True,
+                          cwd=Path(cli.__file__).parents[1]).stdout
+    assert said.splitlines()[-1] == f"{given or 'PASSIVE'} False"

@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 from latexocr.errors import UserError
+from latexocr.model import LatexOCRModel
 from latexocr.reading import GenerateConfig
 from latexocr.reading.conversation import PROMPT
 from latexocr.reading.images import prepare
@@ -282,6 +283,18 @@ def test_key(serve):
     server = serve(lambda *_: said("x"))
     list(ServedReader(server.url, api_key="secret").read(samples(1)))
     assert server.keys == ["Bearer secret"]
+
+
+@pytest.mark.parametrize("key", [None, "secret"])
+def test_key_of_the_environment(serve, monkeypatch, key):
+    """Where every OpenAI client looks for it; it is not shown with the reader, nor sent where there is none."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    if key:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+    server = serve(lambda *_: said("x"))
+    model = LatexOCRModel.load(server.url)
+    list(model.read(samples(1)))
+    assert server.keys == [f"Bearer {key}" if key else None] and "secret" not in repr(model)
 
 
 @pytest.fixture(scope="module")

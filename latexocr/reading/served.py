@@ -64,7 +64,7 @@ class ServedReader:
     model: str | None = None
     """The model's name at the server; None asks the server, which must then have exactly one."""
     config: GenerateConfig = GenerateConfig()
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     retry: Retry = Retry()
     _asks_probabilities: bool = field(default=True, init=False, repr=False)
 
@@ -102,7 +102,8 @@ class ServedReader:
             raise UserError(f"No server answers at {self._address} ({e}). Check the address, or start one: "
                             "serve/serve.sh FOLDER.") from e
         if answer.status_code in (401, 403):
-            raise UserError(f"{self._address} refuses the key ({answer.status_code}). Give the server's API key.")
+            raise UserError(f"{self._address} refuses the key ({answer.status_code}). Put the server's API key into the "
+                            "environment variable OPENAI_API_KEY.")
         if named:
             return named
         names = _model_names(answer)
