@@ -10,12 +10,20 @@ import functools
 import shutil
 import struct
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 SCALED_POINT = 1 / 65536
 """TeX points in one unit of the file: TeX writes DVI in scaled points."""
 RULE = ("rule", 0)
+H, V, W, X, Y, Z = range(6)
+"""What a place is made of: across and down, and the distances W and X across, Y and Z down that a page remembers."""
+PUT_CHARACTER, PUT_RULE, END_OF_PAGE, POSTAMBLE = 133, 137, 140, 248
+MOVES = {first + size: (axis, register, size)
+         for first, axis, register in ((147, H, W), (152, H, X), (161, V, Y), (166, V, Z)) for size in range(5)}
+MOVES |= {first + size: (axis, None, size) for first, axis in ((142, H), (156, V)) for size in range(1, 5)}
+"""By command: which way it moves, what remembers the distance, in how many bytes that follows (0: as remembered)."""
 
 
 @dataclass(frozen=True)
@@ -35,117 +43,143 @@ class Glyph:
 @dataclass(frozen=True)
 class _Font:
     name: str
-    widths: dict[int, tuple[int, int, int]]
+    sizes: dict[int, tuple[int, int, int]]
     """Width, height and depth of every character, in scaled points."""
 
 
 def pages(path: Path) -> list[list[Glyph]]:
     """The glyphs and rules of every page, in the order of the file.
 
-    Raises ValueError on a file that is not DVI, or on a font without metrics.
+    Raises ValueError on a file that is not DVI or breaks off, or on a font without metrics.
     """
     data = path.read_bytes()
     if data[:2] != b"\xf7\x02":
         raise ValueError(f"{path}: not a DVI file")
-    reader = _Pages(data)
-    reader.run()
-    return reader.pages
+    try:
+        return list(_Machine(data).run())
+    except (IndexError, KeyError, struct.error) as e:
+        raise ValueError(f"{path}: a DVI file that breaks off or is damaged ({type(e).__name__}: {e})") from e
 
 
-class _Pages:
-    """The machine of DVItype: a position, a stack of positions, a font, and what was set so far."""
+class _Machine:
+    """The machine of DVItype: a place, a stack of places, a font, and what was set so far on the page."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
         self.fonts: dict[int, _Font] = {}
-        self.pages: list[list[Glyph]] = []
+        self.new_page()
 
-    def number(self, size: int, *, signed: bool = True) -> int:
-        value = int.from_bytes(self.data[self.at : self.at + size], "big", signed=signed)
-        self.at += size
+    def new_page(self) -> None:
+        self.place = [0] * 6
+        self.stack: list[list[int]] = []
+        self.font = _Font("", {})
+        self.boxes: list[tuple[str, int, int, int, int, int]] = []
+        self.origin = (0, 0)
+
+    def run(self) -> Iterator[list[Glyph]]:
+        while (command := self.data[self.at]) != POSTAMBLE:
+            self.at += 1
+            if command == END_OF_PAGE:
+                yield self.glyphs()
+            else:
+                COMMANDS[command](self, command)
+
+    def number(self, size: int, *, signed: bool = False) -> int:
+        end = self.at + size
+        if end > len(self.data):
+            raise IndexError(f"a number beyond byte {len(self.data)}")
+        value = int.from_bytes(self.data[self.at : end], "big", signed=signed)
+        self.at = end
         return value
 
-    def run(self) -> None:
-        while self.at < len(self.data):
-            op = self.number(1, signed=False)
-            if op == 139:
-                self.at += 44
-                self.page()
-            elif 243 <= op <= 246:
-                self.define_font(op - 242)
-            elif op == 247:
-                self.at += 13
-                comment = self.number(1, signed=False)
-                self.at += comment
-            elif op != 138:
-                return  # the postamble: no page follows
+    def skip(self, size: int) -> None:
+        self.at += size
 
-    def define_font(self, size: int) -> None:
-        number = self.number(size)
-        _, scale, _, area, length = struct.unpack(">IIIBB", self.data[self.at : self.at + 14])
-        name = self.data[self.at + 14 + area : self.at + 14 + area + length].decode("ascii")
-        self.at += 14 + area + length
+    def begin_page(self, _: int) -> None:
+        self.skip(44)
+        self.new_page()
+
+    def preamble(self, _: int) -> None:
+        self.skip(13)
+        self.skip(self.number(1))
+
+    def character(self, command: int) -> None:
+        """Commands 0 to 127 are the code; then it follows, in 1 to 4 bytes, and the place stays after 133."""
+        code = command if command < 128 else self.number((command - 128) % 5 + 1)
+        width, height, depth = self.font.sizes[code]
+        h, v = self.place[:2]
+        self.boxes.append((self.font.name, code, h, v - height, h + width, v + depth))
+        if command < PUT_CHARACTER:
+            self.place[H] += width
+
+    def rule(self, command: int) -> None:
+        height, width = self.number(4, signed=True), self.number(4, signed=True)
+        h, v = self.place[:2]
+        if height > 0 and width > 0:
+            self.boxes.append((*RULE, h, v - height, h + width, v))
+        if command < PUT_RULE:
+            self.place[H] += width
+
+    def push(self, _: int) -> None:
+        self.stack.append(self.place.copy())
+
+    def pop(self, _: int) -> None:
+        self.place = self.stack.pop()
+
+    def move(self, command: int) -> None:
+        axis, register, size = MOVES[command]
+        distance = self.number(size, signed=True) if size else self.place[register]
+        if register is not None:
+            self.place[register] = distance
+        self.place[axis] += distance
+
+    def choose_font(self, command: int) -> None:
+        self.font = self.fonts[command - 171 if command < 235 else self.number(command - 234)]
+
+    def define_font(self, command: int) -> None:
+        number = self.number(command - 242)
+        _, scale, _, area, length = struct.unpack_from(">IIIBB", self.data, self.at)
+        self.skip(14 + area)
+        name = self.data[self.at : self.at + length].decode("ascii")
+        self.skip(length)
         self.fonts[number] = _Font(name.rstrip("0123456789"), _metrics(name, scale))
 
-    def page(self) -> None:
-        h = v = w = x = y = z = 0
-        stack: list[tuple[int, ...]] = []
-        font = None
-        boxes: list[tuple[str, int, int, int, int, int]] = []
-        origin = (0, 0)
-        while (op := self.number(1, signed=False)) != 140:
-            if op < 132 or 133 <= op <= 136:
-                code = op if op < 128 else self.number(op - 127 if op < 132 else op - 132, signed=False)
-                width, height, depth = font.widths[code]
-                boxes.append((font.name, code, h, v - height, h + width, v + depth))
-                h += width if op < 132 else 0
-            elif op in (132, 137):
-                height, width = self.number(4), self.number(4)
-                if height > 0 and width > 0:
-                    boxes.append((*RULE, h, v - height, h + width, v))
-                h += width if op == 132 else 0
-            elif op == 141:
-                stack.append((h, v, w, x, y, z))
-            elif op == 142:
-                h, v, w, x, y, z = stack.pop()
-            elif op <= 146:
-                h += self.number(op - 142)
-            elif op <= 151:
-                w = self.number(op - 147) if op > 147 else w
-                h += w
-            elif op <= 156:
-                x = self.number(op - 152) if op > 152 else x
-                h += x
-            elif op <= 160:
-                v += self.number(op - 156)
-            elif op <= 165:
-                y = self.number(op - 161) if op > 161 else y
-                v += y
-            elif op <= 170:
-                z = self.number(op - 166) if op > 166 else z
-                v += z
-            elif op <= 234:
-                font = self.fonts[op - 171]
-            elif op <= 238:
-                font = self.fonts[self.number(op - 234, signed=False)]
-            elif op <= 242:
-                length = self.number(op - 238, signed=False)
-                text = self.data[self.at : self.at + length]
-                self.at += length
-                if text.startswith(b"ps::-") and len(numbers := text[4:].split()) == 7:
-                    left, _, _, top, height, _, _ = map(int, numbers)
-                    origin = (h + left, v - height - top)
-            elif op <= 246:
-                self.define_font(op - 242)
-        ox, oy = origin
-        self.pages.append([
-            Glyph(name, code, *(round(c * SCALED_POINT, 3) for c in (l - ox, t - oy, r - ox, b - oy)))
-            for name, code, l, t, r, b in boxes
-        ])
+    def special(self, command: int) -> None:
+        """A note to the driver; `preview` tells by one where the picture begins."""
+        length = self.number(command - 238)
+        text = self.data[self.at : self.at + length]
+        self.skip(length)
+        if text.startswith(b"ps::-") and len(numbers := text[4:].split()) == 7:
+            left, _, _, top, height, _, _ = map(int, numbers)
+            self.origin = (self.place[H] + left, self.place[V] - height - top)
+
+    def glyphs(self) -> list[Glyph]:
+        """The page, in points from the origin that `special` found."""
+        x, y = self.origin
+        return [Glyph(name, code, *(round(edge * SCALED_POINT, 3) for edge in edges))
+                for name, code, left, top, right, bottom in self.boxes
+                for edges in [(left - x, top - y, right - x, bottom - y)]]
 
 
-@functools.lru_cache(maxsize=None)
+COMMANDS = {
+    **dict.fromkeys((*range(132), *range(PUT_CHARACTER, PUT_RULE)), _Machine.character),
+    132: _Machine.rule,
+    PUT_RULE: _Machine.rule,
+    138: lambda machine, command: None,
+    139: _Machine.begin_page,
+    141: _Machine.push,
+    142: _Machine.pop,
+    **dict.fromkeys(MOVES, _Machine.move),
+    **dict.fromkeys(range(171, 239), _Machine.choose_font),
+    **dict.fromkeys(range(239, 243), _Machine.special),
+    **dict.fromkeys(range(243, 247), _Machine.define_font),
+    247: _Machine.preamble,
+}
+"""What the machine does at each command."""
+
+
+@functools.cache
 def _metrics(name: str, scale: int) -> dict[int, tuple[int, int, int]]:
     """Width, height and depth of every character of a font at a size, in scaled points, from its TFM file."""
     words = _metric_file(name).read_bytes()
@@ -164,7 +198,7 @@ def _metrics(name: str, scale: int) -> dict[int, tuple[int, int, int]]:
     return result
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _metric_file(name: str) -> Path:
     found = subprocess.run([shutil.which("kpsewhich") or "kpsewhich", f"{name}.tfm"], capture_output=True, text=True)
     if not found.stdout.strip():
