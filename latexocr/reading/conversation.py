@@ -26,5 +26,5 @@ def conversation(image: Image, latex: str | None = None) -> list[dict[str, Any]]
 
 
 def formula(reply: str) -> str:
-    """The formula inside a reply: white space, `$`, `\\[ \\]`, a code fence or an empty thinking part around it removed."""
+    """The formula inside a reply, without white space, `$`, `\\[ \\]`, code fence or empty thinking part around it."""
     return unwrap(reply)

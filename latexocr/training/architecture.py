@@ -79,7 +79,7 @@ def _tokenizer(formulas: Iterable[str]) -> PreTrainedTokenizerFast:
     pieces.train_from_iterator(formulas, trainers.BpeTrainer(
         vocab_size=PIECES, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
     return PreTrainedTokenizerFast(
-        tokenizer_object=pieces, pad_token=PAD, eos_token=END, extra_special_tokens=list(SPECIAL[3:]) + [START],
+        tokenizer_object=pieces, pad_token=PAD, eos_token=END, extra_special_tokens=[*SPECIAL[3:], START],
         chat_template=TEMPLATE, clean_up_tokenization_spaces=False, model_max_length=4096)
 
 

@@ -69,7 +69,7 @@ class CanvasModel(nn.Module):
                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean cross entropy of the answer's tokens, the same of the glyphs, and the share of tokens right.
 
-        pixels (B, H, W) uint8; tokens (B, L) ends with the end token, then -100; glyphs (n, 2): cell in the batch, class.
+        pixels (B, H, W) uint8; tokens (B, L), the end token last, then -100; glyphs (n, 2): cell in the batch, class.
         """
         visual = self.visual_tokens(pixels)
         logits = self.logits(visual, tokens, pixels.shape[1], pixels.shape[2])

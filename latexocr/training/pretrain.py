@@ -194,6 +194,7 @@ def save(model, config: PretrainConfig, *, step: int, pictures: int, seconds: fl
 def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, longest: int = 40, seed: int = 0) -> None:
     """Draw formulas of held-out documents, in trained and untrained fonts alike, as a data set: OUT/samples.jsonl."""
     import numpy as np
+    from PIL import Image
     from transformers import AutoTokenizer
 
     from latexocr.data.sources import write_samples
@@ -201,8 +202,6 @@ def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, lo
     from latexocr.latex.tokens import tokenize
     from latexocr.reading.images import place
     from latexocr.records import Sample
-
-    from PIL import Image
 
     rng = np.random.default_rng(seed)
     held_out, tokenizer = stream.load_corpus(corpus, validation=True), AutoTokenizer.from_pretrained(model)

@@ -61,7 +61,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples of one canvas: pictures (B, H, W) uint8; tokens (B, L) int64 padded with -100; the cells' glyphs (n, 2)."""
+    """Examples of one canvas: pictures (B, H, W) uint8; tokens (B, L) int64, -100 after their end; glyphs (n, 2)."""
 
     pixels: np.ndarray
     tokens: np.ndarray
