@@ -36,7 +36,7 @@ BODY_SIZES = ("10pt", "11pt", "12pt")
 PACKAGES = r"\usepackage{amsmath,amssymb,bm,mathrsfs,stmaryrd,cancel,mathtools,braket,gensymb}"
 PREAMBLE = r"""\documentclass[%(size)s]{article}%(packages)s%(font)s
 \usepackage[active,tightpage]{preview}\setlength\textwidth{100cm}\begin{document}"""
-SECONDS_A_FORMULA, SECONDS_AT_LEAST = 0.2, 20
+SECONDS_A_FORMULA, SECONDS_AT_LEAST = 0.05, 8
 """Time limit of a document: TeX sets hundreds of formulas a second; one that loops must not stop the rest."""
 TEX_ENVIRONMENT = {"openin_any": "p", "openout_any": "p", "shell_escape": "f", "max_print_line": "1000",
                    "MKTEXTFM": "0", "MKTEXPK": "0"}

@@ -34,6 +34,10 @@ FAINTEST = 24
 SPECK = 0.1
 """Ink smaller than this part of a symbol's height is dirt: it does not move the crop. A full stop is twice that."""
 LARGEST_SCALE = 6.0
+SHADE_CELL = 8
+"""Side of the squares in which the light on the paper is measured, in pixels."""
+UNEVEN = 16
+"""Difference of paper between places, in grey values, from which on a picture counts as unevenly lit."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,31 @@ def flatten(image: Path | str | Image | np.ndarray) -> np.ndarray:
         grey = np.asarray(_grey(ImageOps.exif_transpose(opened)), dtype=np.float32)
     except (OSError, ValueError, TypeError, SyntaxError, Pillow.DecompressionBombError) as e:
         raise UserError(f"{name}: cannot be opened as a picture ({str(e) or type(e).__name__}).") from e
+    if np.median(grey) < 128:
+        grey = 255 - grey
+    grey = _even(grey)
     paper = float(np.median(grey))
-    if paper < 128:
-        grey, paper = 255 - grey, 255 - paper
     ink = float(grey.min())
     if paper - ink < FAINTEST:
         raise UserError(f"{name}: no ink found; expected a formula, darker or lighter than its background.")
     return (np.clip((grey - ink) / (paper - ink), 0, 1) * 255).astype(np.uint8)
+
+
+def _even(grey: np.ndarray) -> np.ndarray:
+    """The picture under even light: where the paper's own grey differs across a photograph, it is divided out."""
+    from PIL import Image as Pillow
+    from scipy import ndimage
+
+    height, width = grey.shape
+    if min(height, width) < 4 * SHADE_CELL:
+        return grey
+    small = Pillow.fromarray(grey).resize((width // SHADE_CELL, height // SHADE_CELL), Pillow.Resampling.BOX)
+    paper = ndimage.percentile_filter(np.asarray(small), 80, size=9, mode="nearest")
+    dim, bright = np.percentile(paper, (2, 98))
+    if bright - dim < UNEVEN or dim < 40:
+        return grey
+    shade = Pillow.fromarray(ndimage.uniform_filter(paper, 5)).resize((width, height), Pillow.Resampling.BILINEAR)
+    return np.minimum(grey / np.asarray(shade) * bright, 255)
 
 
 def _grey(image: Image) -> Image:
@@ -141,7 +163,7 @@ def canvas(height: int, width: int) -> tuple[int, int]:
 
 
 def place(pixels: np.ndarray, offset: tuple[int, int] | None = None) -> np.ndarray:
-    """The ink on its canvas: at `offset` (rows, columns), by default in the middle of the height, at the left margin."""
+    """The ink on its canvas: at `offset` (rows, columns), by default at the left margin, halfway down."""
     height, width = pixels.shape
     rows, columns = canvas(height, width)
     top, left = offset if offset is not None else ((rows - height) // 2, MARGIN)

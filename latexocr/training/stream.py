@@ -30,9 +30,10 @@ UNSEEN_FONTS = ("palatino", "px")
 FONT_SHARES = {"cm": 8, "lm": 2, "times": 2, "tx": 1.5, "euler": 0.7}
 LENGTH_SHARES = {8: 0.14, 16: 0.22, 32: 0.26, 64: 0.18, 128: 0.14, 256: 0.06}
 """Longest formula of a class, in LaTeX tokens, and how often the class is drawn."""
-NOT_A_PICTURE = re.compile(r"\\(color|textcolor|[hv]?phantom|tiny|small|scriptsize|large|Large|smash|raisebox|[hv]space"
-                           r"|kern|mskip|hskip|rule|label|tag|href|ref|fbox|colorbox|textcircled|hbox|mbox)\b")
-"""Formulas with these are left out: the picture does not show what was written."""
+NOT_A_PICTURE = re.compile(
+    r"\\(color|textcolor|[hv]?phantom|tiny|small|scriptsize|large|Large|smash|raisebox|[hv]space|kern|mskip|hskip|rule"
+    r"|label|tag|href|ref|fbox|colorbox|textcircled|hbox|mbox)\b|\\(boldsymbol|bm)\s*\{[^{}]*\\(boldsymbol|bm)\b")
+"""Formulas with these are left out: the picture does not show what was written, or (bold in bold) TeX never ends."""
 CELL = 16
 """Side of the square that one visual token covers, in pixels."""
 GLYPH_CLASSES = 4096
