@@ -200,7 +200,7 @@ def test_the_command_line_is_quick_and_loads_nothing_heavy():
 
 
 WORKER = """
-import sys, time
+import signal, sys, time
 from latexocr import cli
 from latexocr.records import Prediction
 
@@ -210,6 +210,7 @@ class Slow:
             time.sleep(0.03)
             yield Prediction(sample.id, "x")
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Where the tests run in the background, it is ignored.
 cli._load = lambda model, generate, loading: Slow()
 sys.exit(cli.main(sys.argv[1:]))
 """

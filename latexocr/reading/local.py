@@ -41,13 +41,15 @@ def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "aut
 
     Raises UserError where there is no such model, or an adapter's base is not here.
     """
+    import torch
+
     folder = resolve(path, download=download)
     device = pick_device(device)
     options = {"download": download, "trust_remote_code": trust_remote_code}
     dtype = pick_dtype(dtype, device)
     if (folder / "adapter_config.json").is_file():
-        # Merged in float32 and rounded once: no slower than the base, and what an export holds.
-        model = load_adapter(folder, dtype="float32", **options).merge_and_unload()
+        # Merged in float32 and rounded once, to just what an export holds: on every machine both give the same answers.
+        model = load_adapter(folder, dtype="float32", **options).merge_and_unload().to(torch.bfloat16)
         processor = load_processor(base_folder(folder, download=download), trust_remote_code=trust_remote_code)
     else:
         model = load_weights(folder, dtype=dtype, trust_remote_code=trust_remote_code)
