@@ -210,8 +210,8 @@ def _usage() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code."""
-    # Read when torch is loaded. Threads that spin while they wait take the cores from those that work: on two cores that
-    # other programs used too, reading took 127 s with spinning and 20 s without.
+    # Read when torch is loaded. Threads that spin while they wait take the cores from those that work: on two cores
+    # that other programs used too, reading took 127 s with spinning and 20 s without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))

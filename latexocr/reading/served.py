@@ -102,8 +102,8 @@ class ServedReader:
             raise UserError(f"No server answers at {self._address} ({e}). Check the address, or start one: "
                             "serve/serve.sh FOLDER.") from e
         if answer.status_code in (401, 403):
-            raise UserError(f"{self._address} refuses the key ({answer.status_code}). Put the server's API key into the "
-                            "environment variable OPENAI_API_KEY.")
+            raise UserError(f"{self._address} refuses the key ({answer.status_code}). Put the server's API key into "
+                            "the environment variable OPENAI_API_KEY.")
         if named:
             return named
         names = _model_names(answer)
