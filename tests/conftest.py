@@ -7,6 +7,7 @@ let a broken batch pass.
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -56,6 +57,23 @@ def make_tiny_model(folder: Path) -> None:
     model.generation_config.eos_token_id = vocabulary["<|im_end|>"]
     model.generation_config.pad_token_id = vocabulary["<|pad|>"]
     model.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `pretrain new` writes, its configuration brought down to 0.4 M parameters. Only to be read."""
+    from latexocr.training import architecture
+
+    folder = tmp_path_factory.mktemp("untrained")
+    architecture.new(folder, [r"\frac{1}{2}+x^{2}", r"\sum_{i=0}^{n}\alpha_{i}", "0123456789"] * 3)
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"] |= {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "head_dim": 32,
+                              "num_attention_heads": 2, "num_key_value_heads": 1}
+    config["text_config"]["rope_parameters"]["mrope_section"] = [6, 5, 5]
+    config["vision_config"] |= {"depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 2,
+                                "out_hidden_size": 64}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
 
 
 def _write_tokenizer(folder: Path) -> dict[str, int]:
