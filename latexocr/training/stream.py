@@ -34,6 +34,8 @@ NOT_A_PICTURE = re.compile(
     r"\\(color|textcolor|[hv]?phantom|tiny|small|scriptsize|large|Large|smash|raisebox|[hv]space|kern|mskip|hskip|rule"
     r"|label|tag|href|ref|fbox|colorbox|textcircled|hbox|mbox)\b|\\(boldsymbol|bm)\s*\{[^{}]*\\(boldsymbol|bm)\b")
 """Formulas with these are left out: the picture does not show what was written, or (bold in bold) TeX never ends."""
+TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\S")
+"""A quick count of LaTeX tokens, to sort 1.6 million formulas by length in seconds."""
 CELL = 16
 """Side of the square that one visual token covers, in pixels."""
 GLYPH_CLASSES = 4096
@@ -91,22 +93,21 @@ def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
                 length = len(TOKEN.findall(row["latex"]))
                 if length <= limits[-1]:
                     classes[int(np.searchsorted(limits, length))].append(row["latex"])
-    except (OSError, ValueError, KeyError) as e:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as e:
         raise UserError(f"{path}: not a corpus ({type(e).__name__}: {e}). Expected gzipped JSON lines with 'latex', "
                         "'source' and 'doc'.") from e
+    if not any(classes):
+        raise UserError(f"{path}: no formulas in its {'held-out' if validation else 'training'} documents. One "
+                        "document in fifty is held out: give a corpus of hundreds.")
     return Corpus(tuple(map(tuple, classes)))
-
-
-TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\S")
-"""A quick count of LaTeX tokens, to sort 1.6 million formulas by length in seconds."""
 
 
 def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: int = 256, fonts: tuple[str, ...] = (),
              count: int = CHUNK) -> list[Example]:
     """Up to `count` formulas drawn in one font and size, in their level-2 spelling; what TeX refuses is left out."""
     limits = np.array(list(LENGTH_SHARES))
-    shares = np.array(list(LENGTH_SHARES.values())) * (limits <= max(longest, limits[0]))
-    shares *= [bool(c) for c in corpus.classes]
+    held = np.array([bool(formulas) for formulas in corpus.classes])
+    shares = np.array(list(LENGTH_SHARES.values())) * held * (limits <= max(longest, limits[held][0]))
     chosen = [corpus.classes[i][rng.integers(len(corpus.classes[i]))]
               for i in rng.choice(len(limits), size=count, p=shares / shares.sum())]
     targets = [canonical(formula, Level.SYNTAX) for formula in chosen]
