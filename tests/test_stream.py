@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
-from latexocr.data.typeset import FONTS, available
+from latexocr.data.dvi import Glyph
+from latexocr.data.typeset import FONTS, Drawing, available
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.reading.images import INK, canvas
@@ -166,6 +168,15 @@ def test_a_glyph_has_one_name_and_lies_in_the_middle_of_its_ink(tokenizer):
         assert alone.glyphs[0, :2] == pytest.approx(np.array(alone.pixels.shape[::-1]) / 2, abs=2.5)  # of 16
 
 
+def test_cropping_and_scaling_take_the_glyphs_along():
+    picture = Image.new("L", (200, 120), 255)
+    ImageDraw.Draw(picture).rectangle([150, 60, 169, 99], fill=0)
+    box = Glyph("cmr", 1, *(side / 2 for side in (150, 60, 170, 100)))
+    found = stream._example("x", Drawing(picture, [box]), [1], 2 * 72.27, np.random.default_rng(0))
+    height, width = found.pixels.shape
+    assert found.glyphs[0, :2] == pytest.approx((width / 2, height / 2), abs=0.5) and height < 30
+
+
 def example(width: int, tokens: int, glyph: tuple[float, float]) -> stream.Example:
     pixels = np.zeros((20, width), np.uint8)
     return stream.Example("", pixels, np.arange(5, 5 + tokens), np.array([[*glyph, 7]], np.float32))
@@ -185,7 +196,7 @@ def test_collate_ends_answers_and_counts_cells_through_the_batch():
 
 
 def test_with_chance_pictures_move_and_their_glyphs_with_them():
-    places = set()
+    places, greys = set(), set()
     for seed in range(30):
         batch = stream.collate([example(20, 1, (10, 10))], 2, np.random.default_rng(seed))
         ink = np.argwhere(batch.pixels[0] < INK)
@@ -194,7 +205,9 @@ def test_with_chance_pictures_move_and_their_glyphs_with_them():
         middle = np.array([cell // 4 * 16 + 8, cell % 4 * 16 + 8])
         assert np.abs(middle - (y, x)).max() <= 10
         places.add(int(cell))
+        greys |= set(batch.pixels.ravel().tolist())
     assert len(places) > 3
+    assert len(greys) > 30, "none was degraded"
 
 
 @needs_tex
@@ -204,6 +217,7 @@ def test_batches_are_of_one_canvas_and_as_large_as_allowed(tokenizer):
     found = list(itertools.islice(arriving, 12))
     sizes = {batch.pixels.shape[1:] for batch in found}
     assert len(sizes) > 2
+    assert max((batch.tokens != -100).sum(axis=1).max() for batch in found) > 64  # the matrix: nothing is too long
     for batch in found:
         count, rows, columns = batch.pixels.shape
         assert (rows, columns) == canvas(rows - 8, columns - 8)
@@ -211,6 +225,18 @@ def test_batches_are_of_one_canvas_and_as_large_as_allowed(tokenizer):
         assert (batch.tokens == tokenizer.eos_token_id).any(axis=1).all()
     again = next(stream.batches(corpus, tokenizer, schedule, seed=1, started=time.time()))
     assert np.array_equal(again.pixels, found[0].pixels) and np.array_equal(again.tokens, found[0].tokens)
+
+
+@needs_tex
+@pytest.mark.parametrize(("replay", "documents"), [(0, 4), (3, 1)])
+def test_replay_shows_what_was_drawn_again(tokenizer, monkeypatch, replay, documents):
+    drawings, draw = [], stream.examples
+    monkeypatch.setattr(stream, "examples", lambda *given, **style: drawings.append(draw(*given, count=25, **style))
+                        or drawings[-1])
+    schedule = stream.Schedule(short_seconds=0, replay=replay, most=4)
+    arriving = stream.batches(corpus_of(["a+b"]), tokenizer, schedule, seed=1, started=time.time())
+    assert sum(len(batch.pixels) for batch in itertools.islice(arriving, 24)) == 96
+    assert len(drawings) == documents
 
 
 @needs_tex
