@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -24,6 +25,8 @@ from latexocr.training import architecture, stream
 
 SHARD = "15MB"
 """Largest file of weights."""
+BARREN = 20
+"""Drawings of 40 formulas without a new one among them, after which `validation` gives up."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,13 @@ class PretrainConfig:
 def run(config: PretrainConfig) -> None:
     """Train, saving an ordinary checkpoint every `save_every` seconds; log one JSON line every 50 steps."""
     import torch
-    from transformers import AutoTokenizer
 
+    _check(config)
+    tokenizer = _tokenizer(config.model)
     config.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
     corpus = stream.load_corpus(config.corpus)
-    stream.warm()
+    if config.workers:
+        stream.warm()
     torch.backends.cuda.matmul.allow_tf32 = True
     arrivals = _to_device(_loader(corpus, tokenizer, config), config.device)
     first = next(arrivals)
@@ -97,6 +101,24 @@ def run(config: PretrainConfig) -> None:
             save(model.model, config, step=step, pictures=pictures, seconds=now)
             saved = time.time()
     save(model.model, config, step=step, pictures=pictures, seconds=time.time() - started)
+
+
+def _check(config: PretrainConfig) -> None:
+    """Raises UserError where the run cannot begin."""
+    import torch
+
+    if config.out.resolve() == config.model.resolve():
+        raise UserError(f"{config.out} is the model to begin from. Give another --out.")
+    if config.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("No CUDA GPU here. --device cpu --no-compile runs, a hundred times slower.")
+
+
+def _tokenizer(model: Path):
+    from transformers import AutoTokenizer
+
+    if not (model / "config.json").is_file():
+        raise UserError(f"{model}: no model here (no config.json). `new` writes an untrained one.")
+    return AutoTokenizer.from_pretrained(model)
 
 
 def _step(model, batch, optimizers, rate: float, glyph_weight: float):
@@ -195,7 +217,6 @@ def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, lo
     """Draw formulas of held-out documents, in trained and untrained fonts alike, as a data set: OUT/samples.jsonl."""
     import numpy as np
     from PIL import Image
-    from transformers import AutoTokenizer
 
     from latexocr.data.sources import write_samples
     from latexocr.data.typeset import FONTS
@@ -204,15 +225,20 @@ def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, lo
     from latexocr.records import Sample
 
     rng = np.random.default_rng(seed)
-    held_out, tokenizer = stream.load_corpus(corpus, validation=True), AutoTokenizer.from_pretrained(model)
-    samples, seen = [], set()
+    held_out, tokenizer = stream.load_corpus(corpus, validation=True), _tokenizer(model)
+    samples, seen, barren = [], set(), 0
     while len(samples) < count:
+        if barren == BARREN:
+            raise UserError(f"{corpus}: only {len(samples)} formulas of up to {longest} tokens found in its held-out "
+                            "documents. Lower --count.")
+        before = len(samples)
         font = list(FONTS)[int(rng.integers(len(FONTS)))]
         for example in stream.examples(held_out, tokenizer, rng, longest=64, fonts=(font,), count=40):
             if len(samples) < count and example.latex not in seen and len(tokenize(example.latex)) <= longest:
                 seen.add(example.latex)
                 picture = Image.fromarray(place(example.pixels))
                 samples.append(Sample(f"v{len(samples):05d}", picture, example.latex, subset=font))
+        barren = 0 if len(samples) > before else barren + 1
     write_samples(out, samples)
 
 
@@ -225,13 +251,19 @@ def new(folder: Path, /, *, corpus: Path) -> None:
     architecture.new(folder, [canonical(formula, Level.SYNTAX) for formula in fair])
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line: `new`, `run`, `validation`."""
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: `new`, `run`, `validation`; the exit code."""
     import tyro
 
-    tyro.extras.subcommand_cli_from_dict({"new": new, "run": run, "validation": validation}, args=arguments,
-                                         config=(tyro.conf.OmitArgPrefixes,))
+    try:
+        tyro.extras.subcommand_cli_from_dict({"new": new, "run": run, "validation": validation}, args=arguments,
+                                             prog="python -m latexocr.training.pretrain",
+                                             config=(tyro.conf.OmitArgPrefixes,))
+    except UserError as e:
+        print(f"pretrain: {e}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
