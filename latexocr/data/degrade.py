@@ -37,7 +37,7 @@ def fade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def skew(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Slanted and leaning by up to 4 %, within the picture's own frame."""
+    """Leaning by up to 8 %, rising or falling by up to 2 %, within the picture's own frame."""
     from PIL import Image
 
     height, width = pixels.shape
