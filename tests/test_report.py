@@ -180,6 +180,13 @@ def test_text_is_escaped_wherever_it_comes_from():
         assert "<script>alert" not in text and "&lt;script&gt;alert" in text
 
 
+def test_an_answer_that_cannot_be_drawn_is_said_to_be_such():
+    for latex, drawn, said in ((r"\frac{a}{b}", True, False), (r"\frac{\sqrt[2-a}{2a}", False, True),
+                               ("", False, False)):
+        text = transcript_page(SAMPLES[:1], [Prediction("s0", latex)], RUNS["base"], Path("."))
+        assert ("<math" in text, "cannot be drawn" in text) == (drawn, said), latex
+
+
 def test_a_page_of_one_column_compares_nothing():
     report = evaluate(SAMPLES, {"base": BASE}, {"base": RUNS["base"]})
     text = page(report, SAMPLES)
