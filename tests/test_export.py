@@ -12,7 +12,7 @@ import pytest
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
 from latexocr.reading.inputs import BUILTIN, resolve
-from latexocr.reading.local import load_model
+from latexocr.reading.local import load_model, load_weights
 from latexocr.training.export import export
 from latexocr.training.lora import TrainConfig, train
 from tests.conftest import drawn
@@ -40,6 +40,19 @@ def exported(tuned, tmp_path_factory) -> Path:
 def test_the_export_answers_as_the_adapter_and_not_as_the_base(exported, tuned, tiny_model):
     assert replies(exported) == replies(tuned)
     assert replies(exported) != replies(tiny_model)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_adapter_and_export_are_the_same_numbers(exported, tuned, dtype):
+    """Weights, and what is computed beside them: the frequencies of the positions must not be rounded on the way."""
+    one, other = (load_model(folder, device="cpu", dtype=dtype).model for folder in (tuned, exported))
+    for parts in ("named_parameters", "named_buffers"):
+        held, expected = dict(getattr(one, parts)()), dict(getattr(other, parts)())
+        assert held.keys() == expected.keys() and len(held) > 1
+        assert [name for name in held if held[name].dtype != expected[name].dtype] == []
+        assert [name for name in held if not held[name].equal(expected[name])] == []
+    fresh = dict(load_weights(exported, dtype="float32").named_buffers())
+    assert [name for name, buffer in one.named_buffers() if not buffer.equal(fresh[name])] == []
 
 
 def test_plain_transformers_loads_the_folder_in_16_bits(exported):

@@ -41,15 +41,13 @@ def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "aut
 
     Raises UserError where there is no such model, or an adapter's base is not here.
     """
-    import torch
-
     folder = resolve(path, download=download)
     device = pick_device(device)
     options = {"download": download, "trust_remote_code": trust_remote_code}
     dtype = pick_dtype(dtype, device)
     if (folder / "adapter_config.json").is_file():
         # Merged in float32 and rounded once, to just what an export holds: on every machine both give the same answers.
-        model = load_adapter(folder, dtype="float32", **options).merge_and_unload().to(torch.bfloat16)
+        model = in_format(load_adapter(folder, dtype="float32", **options).merge_and_unload(), "bfloat16")
         processor = load_processor(base_folder(folder, download=download), trust_remote_code=trust_remote_code)
     else:
         model = load_weights(folder, dtype=dtype, trust_remote_code=trust_remote_code)
@@ -60,15 +58,27 @@ def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "aut
 def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str, dtype: str,
               config: GenerateConfig = GenerateConfig()) -> LocalReader:
     """A reader around weights already in memory; they are moved, cast and set to answer greedily, in place."""
-    import torch
     from transformers import GenerationConfig
 
     ends = end_tokens(model, processor)
     pad = min(ends) if processor.tokenizer.pad_token_id is None else processor.tokenizer.pad_token_id
     # The checkpoint's own settings (sampling, penalties) are not ours: only its tokens are kept.
     model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=pad)
-    model = model.to(device=device, dtype=getattr(torch, dtype)).eval()
+    model = in_format(model, dtype).to(device).eval()
     return LocalReader(model, processor, frozenset(ends), config)
+
+
+def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
+    """The model with its weights in another number format, in place.
+
+    What is computed when a model is made stays as precise as it was: rounded, the frequencies of the positions would be
+    others than those of the same model loaded in that format.
+    """
+    import torch
+
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(getattr(torch, dtype))
+    return model
 
 
 def pick_device(device: str) -> str:

@@ -17,7 +17,7 @@ from latexocr.reading import GenerateConfig
 from latexocr.reading.conversation import conversation
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import copy_processor, encode, load_processor, render
-from latexocr.reading.local import base_folder, load_adapter, load_model, pick_device, pick_dtype, reader_of
+from latexocr.reading.local import base_folder, in_format, load_adapter, load_model, pick_device, pick_dtype, reader_of
 from latexocr.records import Sample
 
 CHECKED = 50
@@ -58,20 +58,18 @@ def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
 def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, dtype: str, shard_size: str,
            download: bool, trust_remote_code: bool) -> list[str]:
     """Merge, round to `dtype` and write; gives the answers of the merged model in memory."""
-    import torch
-
     processor = load_processor(base, trust_remote_code=trust_remote_code)
     model = load_adapter(adapter, dtype="float32", download=download, trust_remote_code=trust_remote_code).eval()
     before = _first_logits(model, processor, pictures[0])
     merged = model.merge_and_unload()
     _check_merge(before, _first_logits(merged, processor, pictures[0]))
     settings = merged.generation_config
-    merged = merged.to(getattr(torch, dtype))
+    merged = in_format(merged, dtype)
     device = pick_device("auto")
     reader = reader_of(merged, processor, device=device, dtype=_computing(dtype, device), config=_greedy())
     answers = [prediction.reply for prediction in _shown(reader.read(pictures), "adapter", len(pictures))]
     merged.generation_config = settings
-    merged.to(device="cpu", dtype=getattr(torch, dtype)).save_pretrained(folder, max_shard_size=shard_size)
+    in_format(merged, dtype).to("cpu").save_pretrained(folder, max_shard_size=shard_size)
     copy_processor(base, folder)
     return answers
 
