@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
-from PIL import Image
+from test_sources import lines, picture, refusal, shown
 
 from latexocr.data.inkml import read_inkml
 from latexocr.data.sources import load
 from latexocr.errors import UserError
 from latexocr.records import Sample
-
-
-def picture(path: Path, shade: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (4, 3), shade).save(path)
-    return path
-
-
-def lines(path: Path, *rows: dict | str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), "utf-8")
-    return path
-
-
-def shown(samples: list[Sample]) -> list[tuple]:
-    return [(s.id, s.latex, s.subset) for s in samples]
-
-
-def refusal(spec: str) -> str:
-    with pytest.raises(UserError) as error:
-        load(spec)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
 
 # im2latex
 

@@ -125,7 +125,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tuned, tiny_
     (half / "adapter_model.safetensors").write_bytes(b"half of one")
     assert last_checkpoint(out).name == "checkpoint-4"
     train(config(tiny_model, out), drawn(40), drawn(8, seed=1))
-    assert len(json.loads((out / "run.json").read_text())["starts"]) == 2
+    starts = json.loads((out / "run.json").read_text())["starts"]
+    assert len(starts) == 2
+    assert all({"command", "started", "commit", "packages", "cpu", "gpu"} <= set(start) for start in starts)
     assert [entry["step"] for entry in log(out)] == [entry["step"] for entry in log(tuned)], "a report lost or doubled"
     ours, theirs = weights(out), weights(tuned)
     assert all(ours[name].allclose(theirs[name], atol=1e-5) for name in theirs)

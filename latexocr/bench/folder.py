@@ -9,25 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
-import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from importlib import metadata
+from datetime import datetime
 from pathlib import Path
 from time import time
 from typing import Any
 
+from latexocr import provenance
 from latexocr.data.sources import content_hash
 from latexocr.errors import UserError
+from latexocr.provenance import write_text
 from latexocr.reading.inputs import resolve
 from latexocr.records import Sample
 
-PACKAGES = ("latexocr", "torch", "transformers", "peft", "unsloth", "vllm", "numpy", "pillow", "sacrebleu", "scipy")
 EDGE = 1 << 20
 """Bytes read from either end of each file of a model folder: trained weights differ there; 50 GB need not be read."""
 
@@ -83,60 +80,6 @@ def describe(model: str, data: str, samples: Sequence[Sample], settings: Mapping
     return Run(model, data, content_hash(samples), settings, n=len(samples))
 
 
-def provenance() -> dict[str, Any]:
-    """This start: command line, time, commit of the code, package versions, processor, and GPU if torch is loaded."""
-    commit, dirty = _commit()
-    return {
-        "command": shlex.join(sys.argv),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit,
-        "uncommitted_changes": dirty,
-        "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "platform": platform.platform(),
-        "cpu": _cpu(),
-        "cpus": os.cpu_count(),
-        "gpu": _gpu(),
-        "seconds": None,
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> tuple[str | None, bool | None]:
-    """Commit of the checkout this code lies in, and whether it has changes; (None, None) for an installed copy."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
-
-    try:
-        # An environment inside somebody's repository must not pass for a checkout of ours.
-        git("ls-files", "--error-unmatch", Path(__file__).name)
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return None, None
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _gpu() -> str | None:
-    torch = sys.modules.get("torch")  # Never imported for this: a served model or a predictions file needs no torch.
-    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
-
-
 def read_runs(folder: Path) -> dict[str, Run]:
     """Column name -> Run of a run folder; empty where there is no `run.json`."""
     path = folder / "run.json"
@@ -149,17 +92,6 @@ def read_runs(folder: Path) -> dict[str, Run]:
         raise UserError(f"{path}: not the record of a run ({type(e).__name__}: {e}). Give another --out.") from e
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file at once: a kill leaves the old one or the new one, never half of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".part")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as e:
-        raise UserError(f"{path}: cannot be written ({e.strerror or e}). Give another --out.") from e
-
-
 def claim(folder: Path, column: str, predictions: Path, run: Run) -> None:
     """Make a folder this run's, or recognise that it is. Raises UserError naming what differs."""
     runs = read_runs(folder)
@@ -169,7 +101,7 @@ def claim(folder: Path, column: str, predictions: Path, run: Run) -> None:
     if known is not None and (differing := _differences(known, run)):
         raise UserError(f"{folder} holds another run '{column}': {'; '.join(differing)}. Give another --out.")
     earlier = tuple(_ended(start, predictions) for start in known.provenance) if known else ()
-    _store(folder, {**runs, column: replace(run, provenance=(*earlier, provenance()))})
+    _store(folder, {**runs, column: replace(run, provenance=(*earlier, {**provenance.start(), "seconds": None}))})
 
 
 def _ended(start: Mapping[str, Any], predictions: Path) -> Mapping[str, Any]:
@@ -198,7 +130,7 @@ def timed(folder: Path, column: str) -> Iterator[None]:
     finally:
         runs = read_runs(folder)
         *earlier, last = runs[column].provenance
-        starts = (*earlier, {**last, "gpu": _gpu(), "seconds": round(time() - began, 3)})
+        starts = (*earlier, {**last, "gpu": provenance.gpu(), "seconds": round(time() - began, 3)})
         seconds = sum(start["seconds"] or 0.0 for start in starts)
         _store(folder, {**runs, column: replace(runs[column], provenance=starts, seconds=round(seconds, 3))})
 

@@ -13,9 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from latexocr.bench.folder import write_text
 from latexocr.bench.judge import HEADLINE, LEVELS, Report, Row
 from latexocr.bench.page import Chart, render
+from latexocr.provenance import write_text
 from latexocr.records import Sample
 from latexocr.scoring.metrics import METRICS, Comparison
 

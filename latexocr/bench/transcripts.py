@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from latexocr.bench.folder import Run, claim, read_runs, timed, write_text
+from latexocr.bench.folder import Run, claim, read_runs, timed
 from latexocr.bench.page import render
 from latexocr.bench.run import predict
 from latexocr.data.sources import content_hash
 from latexocr.errors import UserError
+from latexocr.provenance import write_text
 from latexocr.reading import Reader
 from latexocr.records import Prediction, Sample
 

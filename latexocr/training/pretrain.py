@@ -5,7 +5,8 @@
     python -m latexocr.training.pretrain validation OUT --corpus formulas.jsonl.gz --model FOLDER
 
 `run` continues from the weights of FOLDER where it has some. Besides the next token, the model learns which glyphs lie
-in each visual token's cell (TeX knows): without it, small models learn the language of formulas and ignore the picture.
+in each visual token's cell, which TeX knows. Earlier models of this size, of another shape and taught the next token
+alone, had learned the language of formulas and ignored the picture; what each difference did was not measured apart.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ def _loader(corpus: stream.Corpus, tokenizer, config: PretrainConfig):
 
 
 def _to_device(loader, device: str):
-    """The loader's batches as tensors on the device, one ahead of the step that needs it."""
+    """The loader's batches as tensors on the device."""
     import torch
 
     for batch in loader:
@@ -193,10 +194,13 @@ def _log(config: PretrainConfig, *, step: int, pictures: int, seconds: float, ra
 
 
 def save(model, config: PretrainConfig, *, step: int, pictures: int, seconds: float) -> None:
-    """Write the model as an ordinary checkpoint in bfloat16, at once (a killed run leaves the one before)."""
+    """Write the model as an ordinary checkpoint in bfloat16: OUT/model.
+
+    A run killed here leaves the checkpoint before this one, as OUT/model or, between two renames, as OUT/before.
+    """
     import torch
 
-    part, final = config.out / "part", config.out / "model"
+    part, final, old = (config.out / name for name in ("part", "model", "before"))
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(config.model, part, ignore=shutil.ignore_patterns("*.safetensors*", "pretraining.json"))
     state = {name: value.detach().to(torch.bfloat16) for name, value in model.state_dict().items()
@@ -206,11 +210,15 @@ def save(model, config: PretrainConfig, *, step: int, pictures: int, seconds: fl
     shape["dtype"] = "bfloat16"
     (part / "config.json").write_text(json.dumps(shape, indent=2) + "\n")
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
-    before = json.loads(p.read_text()) if (p := config.model / "pretraining.json").exists() else []
+    known = config.model / "pretraining.json"
+    earlier = json.loads(known.read_text()) if known.exists() else []
     record = {"steps": step, "pictures": pictures, "seconds": round(seconds, 1), "settings": settings}
-    (part / "pretraining.json").write_text(json.dumps([*before, record], indent=2) + "\n")
-    shutil.rmtree(final, ignore_errors=True)
+    (part / "pretraining.json").write_text(json.dumps([*earlier, record], indent=2) + "\n")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
     part.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, longest: int = 40, seed: int = 0) -> None:

@@ -6,19 +6,15 @@ Takes settings and a folder, gives the checkpoint to go on from. Knows nothing o
 from __future__ import annotations
 
 import json
-import platform
-import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from latexocr import provenance
 from latexocr.errors import UserError
+from latexocr.provenance import write_text
 
-PACKAGES = ("latexocr", "torch", "transformers", "peft", "trl", "unsloth", "datasets", "accelerate")
 CHECKPOINT_FILES = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
 RUN = "run.json"
 
@@ -38,7 +34,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> Claim:
     if not path.exists():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} exists, is not empty and holds no training (no {RUN}). Give another --out.")
-        _write(path, {"settings": settings, "starts": [_start()], "finished": None})
+        _write(path, {"settings": settings, "starts": [provenance.start()], "finished": None})
         return Claim(finished=False, checkpoint=None)
     record = read(folder)
     known = record["settings"]
@@ -48,7 +44,7 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> Claim:
         raise UserError(f"{folder} holds a training of other settings: {'; '.join(differing)}. Give another --out.")
     if record["finished"]:
         return Claim(finished=True, checkpoint=None)
-    _write(path, {**record, "starts": [*record["starts"], _start()]})
+    _write(path, {**record, "starts": [*record["starts"], provenance.start()]})
     return Claim(finished=False, checkpoint=last_checkpoint(folder))
 
 
@@ -59,7 +55,7 @@ def note(folder: Path, facts: Mapping[str, Any]) -> None:
 
 def finish(folder: Path, facts: Mapping[str, Any]) -> None:
     """Mark a training as finished."""
-    note(folder, {**facts, "finished": _now()})
+    note(folder, {**facts, "finished": provenance.now()})
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -88,30 +84,9 @@ def _is_whole(checkpoint: Path) -> bool:
     return all((checkpoint / name).is_file() for name in CHECKPOINT_FILES)
 
 
-def _start() -> dict[str, Any]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {"command": shlex.join(sys.argv), "started": _now(), "python": platform.python_version(),
-            "platform": platform.platform(), "packages": versions}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _as_json(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".part")
-        beside.write_text(json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError as e:
-        raise UserError(f"{path}: cannot be written ({e.strerror or e}). Give another --out.") from e
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n")

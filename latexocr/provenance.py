@@ -1,0 +1,91 @@
+"""Where a result comes from: the command, the code, the packages and the machine of one start; files replaced at once.
+
+Gives a dictionary for `run.json`. Knows nothing of models, data or scores.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from latexocr.errors import UserError
+
+PACKAGES = ("latexocr", "torch", "transformers", "peft", "trl", "unsloth", "vllm", "datasets", "accelerate", "numpy",
+            "pillow", "sacrebleu", "scipy")
+
+
+def start() -> dict[str, Any]:
+    """This start: command line, time, commit of the code, package versions, processor, and GPU if torch is loaded."""
+    commit, dirty = _commit()
+    return {
+        "command": shlex.join(sys.argv),
+        "started": now(),
+        "commit": commit,
+        "uncommitted_changes": dirty,
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cpus": os.cpu_count(),
+        "gpu": gpu(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit of the checkout this code lies in, and whether it has changes; (None, None) for an installed copy."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
+
+    try:
+        # An environment inside somebody's repository must not pass for a checkout of ours.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def gpu() -> str | None:
+    """Name of the GPU, where torch is loaded and sees one."""
+    torch = sys.modules.get("torch")  # Never imported for this: a served model or a predictions file needs no torch.
+    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
+
+
+def now() -> str:
+    """The time, in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file at once: a kill leaves the old one or the new one, never half of it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + ".part")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as e:
+        raise UserError(f"{path}: cannot be written ({e.strerror or e}). Give another --out.") from e
