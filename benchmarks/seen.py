@@ -5,7 +5,7 @@
 For every run: how many references the corpus of the embedded model holds at the syntax level (in another spelling,
 perhaps), and the share right at the visual level among them and among the others. For a run on held-out documents
 also the share equal, at each level, to what the documents wrote: the references of drawn pictures are canonical
-spellings. Where documents spell one canonical formula in several ways, the first counts. Takes four minutes and one core.
+spellings. Where documents spell one canonical formula in several ways, the first counts. Takes four minutes.
 """
 
 from __future__ import annotations
