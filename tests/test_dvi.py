@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latexocr.data import dvi
+from latexocr.tex import dvi
 
 POINT = 65536
 WIDTH, HEIGHT, DEPTH = 5 * POINT, 7 * POINT, 2 * POINT

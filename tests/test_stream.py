@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from latexocr.data.dvi import Glyph
 from latexocr.data.typeset import FONTS, Drawing, available
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.reading.images import INK, canvas
+from latexocr.tex.dvi import Glyph
 from latexocr.training import stream
 
 FORMULAS = (r"x^2", r"a+b=c", r"\frac{1}{2}", r"\alpha_i", r"2\le n", r"\sqrt{y}", r"\sin x", r"f(x)", r"K", r"3.14",

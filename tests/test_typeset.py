@@ -37,7 +37,7 @@ def test_glyphs_lie_on_their_ink():
 @pytest.mark.parametrize("bad", [r"x^{2", r"\undefinedcommand", r"a}b", r"\def\x{\x}\x", r"\end{document}",
                                  r"\begin{matrix}a", r"x^2^3"])
 def test_a_formula_that_tex_refuses_costs_only_itself(bad, monkeypatch):
-    monkeypatch.setattr("latexocr.data.typeset.SECONDS_AT_LEAST", 2)  # one of them never ends
+    monkeypatch.setattr("latexocr.tex.run.SECONDS_AT_LEAST", 2)  # one of them never ends
     before, refused, after = draw([r"a+b", bad, r"c-d"], dpi=80)
     assert refused is None
     assert before is not None and after is not None
