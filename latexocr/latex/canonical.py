@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 
+from latexocr.latex.aliases import NO_ALIASES, Aliases, names
 from latexocr.latex.lenient import lenient
 from latexocr.latex.nodes import Node
 from latexocr.latex.syntax import syntax
@@ -16,6 +18,9 @@ from latexocr.latex.tokens import detokenize, tokenize, unwrap
 from latexocr.latex.tree import Unparsable, parse
 from latexocr.latex.visual import visual
 from latexocr.latex.write import write
+
+FORMS_KEPT = 1 << 14
+"""Forms remembered: formulas that are the same from some level on are read once. Memory does not grow beyond."""
 
 
 class Level(IntEnum):
@@ -33,25 +38,44 @@ class Level(IntEnum):
     """Kinds of bold, upright d, wide accents, kinds of dots, final punctuation and tags mean nothing."""
 
 
-def canonical(latex: str, level: Level) -> str:
+MEANING = {
+    Level.IDENTICAL: "the same characters",
+    Level.SURFACE: "the same but for white space, comments and wrappers",
+    Level.SYNTAX: "spelled otherwise, drawn exactly alike",
+    Level.VISUAL: "drawn alike but for spacing and sizes",
+    Level.LENIENT: "the same but for bold kinds, upright d, wide accents, dots, final punctuation or tag",
+    None: "different formulas",
+}
+"""What it says of two formulas that a level is the lowest at which they are equal."""
+
+
+def canonical(latex: str, level: Level, aliases: Aliases = NO_ALIASES) -> str:
     r"""The one spelling of a formula at a level. At SYNTAX it is LaTeX that draws the same picture as the input,
     to within the italic correction beside an upright word (a word in \text or \rm is one in \mathrm)."""
-    return forms(latex, level)[level]
+    return forms(latex, level, aliases)[level]
 
 
-def forms(latex: str, last: Level = Level.LENIENT) -> list[str]:
+def forms(latex: str, last: Level = Level.LENIENT, aliases: Aliases = NO_ALIASES) -> list[str]:
     """The one spelling of a formula at each level up to the last."""
     found = [latex]
     if last > Level.IDENTICAL:
         found.append(_surface(latex))
     for step in _STEPS[:max(0, last - 1)]:
-        found.append(_through(found[-1], step))
+        found.append(_through(found[-1], step, aliases))
     return found
 
 
-def equal(a: str, b: str, level: Level) -> bool:
+def equal(a: str, b: str, level: Level, aliases: Aliases = NO_ALIASES) -> bool:
     """Whether two formulas are the same at a level."""
-    return a == b or canonical(a, level) == canonical(b, level)
+    return a == b or canonical(a, level, aliases) == canonical(b, level, aliases)
+
+
+def equality_level(reference: str, prediction: str, aliases: Aliases = NO_ALIASES) -> Level | None:
+    """The lowest level at which two formulas are the same, None where they are at none. Never raises, symmetric."""
+    if reference == prediction:
+        return Level.IDENTICAL
+    pairs = zip(forms(reference, aliases=aliases), forms(prediction, aliases=aliases), strict=True)
+    return next((level for level, (a, b) in zip(Level, pairs, strict=True) if a == b), None)
 
 
 def _surface(latex: str) -> str:
@@ -65,11 +89,14 @@ _STEPS = (syntax, visual, lenient)
 """What leads from each level, from the surface on, to the next."""
 
 
-def _through(latex: str, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]) -> str:
-    tree = parse(tokenize(latex))
+@lru_cache(maxsize=FORMS_KEPT)
+def _through(latex: str, change: Callable[[tuple[Node, ...]], tuple[Node, ...]], aliases: Aliases) -> str:
+    names_of = names(aliases)
+    tree = parse(tokenize(latex), names_of)
     if isinstance(tree, Unparsable):
         return latex
     try:
-        return detokenize(write(change(tree)))
+        tokens = write(change(tree))
     except RecursionError:
         return latex
+    return detokenize([names_of.get(token, token) for token in tokens] if aliases.pairs else tokens)

@@ -42,6 +42,9 @@ ARGUMENTS = dict.fromkeys(ACCENTS, 1) | dict.fromkeys(names(
     r" \Set"), 1) | dict.fromkeys(names(
     r"\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom \overset \underset \stackrel \sideset"), 2) | {
     r"\multicolumn": 3, r"\mathchoice": 4, r"\genfrac": 6}
+TAKES_ARGUMENTS = frozenset(ARGUMENTS) | frozenset(FONT_COMMANDS) | frozenset(FONT_SWITCHES) | frozenset(TEXT_FONTS) | (
+    names(r"\left \right \middle \begin \end \limits \nolimits \over \atop \choose \tag \label"))
+"""No name of a single symbol."""
 OPTION = names(r"\sqrt \cfrac \smash \xrightarrow \xleftarrow \xleftrightarrow \xRightarrow \xLeftarrow"
                    r" \xLeftrightarrow \xhookrightarrow \xhookleftarrow \xmapsto \xlongequal \xrightharpoonup"
                    r" \xleftharpoonup \xrightleftharpoons")

@@ -6,7 +6,7 @@ and font switches are resolved while parsing: each letter carries its alphabet. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from latexocr.latex import commands as tex
@@ -34,9 +34,9 @@ class _Stop(Exception):
     """Ends a parse; never leaves this module."""
 
 
-def parse(tokens: Sequence[str]) -> tuple[Node, ...] | Unparsable:
-    """The tree of a formula, or why there is none."""
-    parser = _Parser([tex.ALIASES.get(token, token) for token in tokens
+def parse(tokens: Sequence[str], names: Mapping[str, str] = tex.ALIASES) -> tuple[Node, ...] | Unparsable:
+    """The tree of a formula, or why there is none. `names`: other names of symbols, and the symbols."""
+    parser = _Parser([names.get(token, token) for token in tokens
                       if token not in tex.UNSEEN and not token.startswith(r"\label")])
     try:
         return parser.nodes(_END, "")
