@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from latexocr import cli
+from latexocr.cli import measure, options
+from latexocr.cli.options import Verb
 from latexocr.records import Prediction, failure, read_predictions
 
 URL = "http://127.0.0.1:9/v1"
@@ -34,7 +36,7 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch) -> Fake:
     reader = Fake()
-    monkeypatch.setattr(cli, "_load", lambda model, generate, loading: reader)
+    monkeypatch.setattr(options, "load", lambda model, generate, loading: reader)
     return reader
 
 
@@ -147,7 +149,7 @@ def test_interruption_is_one_line(monkeypatch, capsys):
     def interrupted(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.VERBS, "score", cli.Verb("", "", lambda: cli.Score, interrupted))
+    monkeypatch.setitem(cli.VERBS, "score", Verb("", "", lambda: measure.Score, interrupted))
     assert run("score", "x", "--data", "y") == 130
     assert capsys.readouterr().err.strip().startswith("latexocr: interrupted")
 
@@ -165,7 +167,7 @@ def test_help_shows_every_verb_with_an_example_and_fits_a_terminal(arguments, ca
 def test_help_of_a_verb_shows_its_example_and_defaults_and_explains_every_option(verb, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as left:
-        cli.main([verb, "--help"])
+        cli.main([*verb.split(), "--help"])
     out = capsys.readouterr().out
     assert left.value.code == 0
     assert cli.VERBS[verb].example in " ".join(out.split())
@@ -178,9 +180,9 @@ def test_help_of_a_verb_shows_its_example_and_defaults_and_explains_every_option
 def test_examples_parse(monkeypatch):
     """Every example shown is a command line that the verb accepts."""
     seen = []
-    for name, verb in cli.VERBS.items():
-        monkeypatch.setitem(cli.VERBS, name, cli.Verb(verb.summary, verb.example, verb.options,
-                                                      lambda options: seen.append(options) or 0))
+    for name, verb in list(cli.VERBS.items()):
+        monkeypatch.setitem(cli.VERBS, name, Verb(verb.summary, verb.example, verb.options,
+                                                  lambda options: seen.append(options) or 0))
         assert cli.main(verb.example.split()[1:]) == 0
     assert [type(options) for options in seen] == [verb.options() for verb in cli.VERBS.values()]
 
@@ -211,7 +213,7 @@ class Slow:
             yield Prediction(sample.id, "x")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Where the tests run in the background, it is ignored.
-cli._load = lambda model, generate, loading: Slow()
+cli.options.load = lambda model, generate, loading: Slow()
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -271,7 +273,7 @@ def test_the_whole_way_with_a_real_model(tiny_model, pictures, tmp_path, monkeyp
     assert run(*arguments) == 0
     table = capsys.readouterr().out
     assert read_predictions(tmp_path / "b" / "predictions-base.jsonl") == predictions
-    monkeypatch.setattr(cli, "_load", lambda *_: pytest.fail("the model was loaded again"))
+    monkeypatch.setattr(options, "load", lambda *_: pytest.fail("the model was loaded again"))
     assert run(*arguments) == 0 and capsys.readouterr().out == table
 
 
@@ -282,7 +284,7 @@ def test_output_that_nobody_reads_is_quiet(tmp_path, verb):
     (tmp_path / "p.jsonl").write_text('{"id": "a", "latex": "x"}\n')
     reading, writing = os.pipe()
     os.close(reading)
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "PYTHONUNBUFFERED": ""}
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONUNBUFFERED": ""}
     process = subprocess.run([sys.executable, "-m", "latexocr.cli", *verb], stdout=writing, stderr=subprocess.PIPE,
                              text=True, cwd=tmp_path, env=environment)
     os.close(writing)
@@ -311,5 +313,5 @@ def test_waiting_threads_do_not_spin_unless_asked_to(given):
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     environment |= {"OMP_WAIT_POLICY": given} if given else {}
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True,
-                          cwd=Path(cli.__file__).parents[1]).stdout
+                          cwd=Path(cli.__file__).parents[2]).stdout
     assert said.splitlines()[-1] == f"{given or 'PASSIVE'} False"

@@ -80,7 +80,8 @@ def test_commands_parse(page):
         if program == "latexocr" and words[0] not in ("--help", "--version"):
             with contextlib.redirect_stderr(io.StringIO()) as complaint:
                 try:
-                    tyro.cli(cli.VERBS[words[0]].options(), args=words[1:])
+                    verb, arguments = cli.chosen(words)
+                    tyro.cli(cli.VERBS[verb].options(), args=arguments)
                 except SystemExit as e:
                     assert e.code == 0, f"latexocr {shlex.join(words)}: {complaint.getvalue()}"
         elif program == "make":

@@ -1,0 +1,91 @@
+"""The verbs that measure: bench, which reads and scores, and score, for predictions that are there already."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from latexocr.cli import options as shared
+from latexocr.cli.options import Folder, Generate, Loading, Verb
+from latexocr.reading import GenerateConfig
+
+
+@dataclass(frozen=True)
+class Bench:
+    data: str
+    """Pictures with references: a folder, FILE.jsonl, im2latex:FOLDER or crohme:FOLDER."""
+    out: Folder
+    """Folder of this run. A run that was stopped continues; one of other settings is never overwritten."""
+    base: str = "builtin"
+    """A model, as for transcribe, or a predictions file (.jsonl) of anybody."""
+    tuned: str | None = None
+    """A second model or predictions file, compared with the first."""
+    limit: int | None = None
+    """Take this many samples, drawn at random; a larger limit holds those of a smaller one."""
+    retry_errors: bool = False
+    """Read samples again that failed in an earlier run."""
+    generate: Generate = GenerateConfig()
+    loading: Annotated[Loading, arg(name="")] = Loading()
+
+
+@dataclass(frozen=True)
+class Score:
+    predictions: Annotated[Positional[Path], arg(metavar="FILE")]
+    """JSON lines with 'id' and 'latex'."""
+    data: str
+    """Pictures with references: a folder, FILE.jsonl, im2latex:FOLDER or crohme:FOLDER."""
+    against: Annotated[Path | None, arg(metavar="FILE")] = None
+    """A second predictions file, the base that the first is compared with."""
+
+
+def bench(options: Bench) -> int:
+    from latexocr.bench.folder import read_runs
+    from latexocr.bench.judge import evaluate, refuse_bare
+    from latexocr.bench.report import table, write_report
+    from latexocr.bench.run import Deferred, draw, record, recorded
+    from latexocr.data.sources import load
+
+    everything = load(options.data)
+    samples = draw(everything, options.limit)
+    refuse_bare(samples)  # Now, not after hours of reading.
+    models = {"base": options.base} | ({"tuned": options.tuned} if options.tuned else {})
+    columns = {}
+    for name, model in models.items():
+        run = shared.run_record(model, options.data, samples, options.generate, options.loading)
+        reader = (recorded(Path(model), everything, samples) if model.endswith(".jsonl")
+                  else Deferred(partial(shared.load, model, options.generate, options.loading)))
+        columns[name] = record(reader, samples, options.out, name, run, retry_errors=options.retry_errors)
+    runs = read_runs(options.out)
+    report = evaluate(samples, columns, {name: runs[name] for name in columns})
+    write_report(report, samples, options.out)
+    print(table(report))
+    print(f"latexocr: {options.out / 'report.html'} and {options.out / 'report.json'}", file=sys.stderr)
+    return 0
+
+
+def score(options: Score) -> int:
+    from latexocr.bench.judge import evaluate
+    from latexocr.bench.report import table
+    from latexocr.data.sources import load
+    from latexocr.records import read_predictions
+
+    files = [options.against, options.predictions] if options.against else [options.predictions]
+    columns = dict(zip(("base", "tuned"), map(read_predictions, files), strict=False))
+    if not options.against:
+        columns = {options.predictions.name: columns["base"]}
+    print(table(evaluate(load(options.data), columns, runs={})))
+    return 0
+
+
+VERBS = {
+    "bench": Verb("Measure a model, or compare two, on pictures with known formulas.",
+                  "latexocr bench --data crohme:test2014 --tuned runs/a --out runs/bench",
+                  lambda: Bench, bench),
+    "score": Verb("Score a predictions file; no model is needed.",
+                  "latexocr score predictions.jsonl --data crohme:test2014", lambda: Score, score),
+}

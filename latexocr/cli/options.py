@@ -1,0 +1,58 @@
+"""What several verbs share: how a verb is described, the options that choose a model, the record of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import arg
+
+from latexocr.reading import GenerateConfig
+
+if TYPE_CHECKING:
+    from latexocr.bench.folder import Run
+    from latexocr.reading import Reader
+    from latexocr.records import Sample
+
+Generate = Annotated[GenerateConfig, arg(name="")]
+Folder = Annotated[Path, arg(metavar="FOLDER")]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb of the command line. Its options, a dataclass, are made when the verb is chosen."""
+
+    summary: str
+    example: str
+    options: Callable[[], type]
+    run: Callable[[Any], int]
+
+
+@dataclass(frozen=True)
+class Loading:
+    device: str = "auto"
+    """Where a model runs in this process: auto, cpu, cuda or mps."""
+    dtype: str = "auto"
+    """Its numbers: auto, float32, bfloat16 or float16."""
+    download: bool = False
+    """Let a hub model be fetched."""
+    trust_remote_code: bool = False
+    """Run Python code that the model's folder brings. Only for models you trust as you trust a program."""
+
+
+def load(model: str, generate: GenerateConfig, loading: Loading) -> Reader:
+    """The reader that these options ask for; loading it may take seconds."""
+    from latexocr.model import LatexOCRModel
+
+    return LatexOCRModel.load(model, config=generate, **asdict(loading))
+
+
+def run_record(model: str, data: str, samples: Sequence[Sample], generate: GenerateConfig, loading: Loading) -> Run:
+    """The run that these options ask for; what changes only the speed is not among its settings."""
+    from latexocr.bench.folder import describe
+
+    settings = {**asdict(generate), "dtype": loading.dtype}
+    del settings["batch_size"]
+    return describe(model, data, samples, settings, download=loading.download)
