@@ -1,95 +1,124 @@
-"""What happens to a picture on its way to a reader: thin or thick strokes, blur, faint ink, skew, noise, JPEG.
+"""What happens to a picture on its way to a reader: from the pen over paper, scanner or camera to the file.
 
-Takes and gives grey pictures. Knows nothing of formulas or models. One definition for training and robustness.
+One table, `DEGRADATIONS`, for training and for the robustness suite: `degrade` draws from it for a picture that is
+already prepared and keeps its frame; `degrade_picture` does one of them to a picture as a user has it. Takes and gives
+pixels; the same generator gives the same picture. Knows nothing of formulas or models.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-Degradation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+from latexocr.data import degradations as single
+from latexocr.data.degradations import Frame
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+UNIT_GLYPH = 13.0
+"""Height of the symbols of a prepared picture, in pixels."""
+STRENGTHS = {"mild": 0.25, "medium": 0.6, "strong": 1.0}
+"""Strengths of the robustness suite: hardly seen, plainly seen, the most that a person still reads with ease."""
+
+Apply = Callable[[np.ndarray, np.random.Generator, float, Frame], np.ndarray]
 
 
-def thicken(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Strokes up to a pixel wider."""
-    return _mix(pixels, _shifted(pixels, np.minimum), rng.uniform(0.2, 0.9))
+@dataclass(frozen=True)
+class Degradation:
+    """One thing that happens to a grey picture, dark on light: uint8, (height, width), at a strength in 0 to 1."""
+
+    apply: Apply
+    share: float = 0.0
+    """How often it happens to a picture in training. 0: it changes size, frame or colour, which preparation undoes."""
 
 
-def thin(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Strokes a little narrower; never more than faint, so that nothing vanishes."""
-    return _mix(pixels, _shifted(pixels, np.maximum), rng.uniform(0.1, 0.5))
+def scan(pixels: np.ndarray, rng: np.random.Generator, strength: float, frame: Frame) -> np.ndarray:
+    """Printed, laid on a scanner, saved."""
+    pen = single.thicken if rng.random() < 0.6 else single.thin
+    rest = (single.skew, single.blur, single.contrast, single.specks, single.jpeg)
+    return _one_after_another((pen, *rest), pixels, rng, strength, frame)
 
 
-def blur(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Out of focus by 0.3 to 1 pixel."""
-    from PIL import Image, ImageFilter
-
-    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.0))))
-
-
-def fade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Grey ink, grey paper, another gamma."""
-    ink, paper, gamma = rng.uniform(0, 0.4), rng.uniform(0.85, 1.0), rng.uniform(0.6, 1.6)
-    return (255 * (ink + (paper - ink) * (pixels / 255.0) ** gamma)).astype(np.uint8)
+def photo(pixels: np.ndarray, rng: np.random.Generator, strength: float, frame: Frame) -> np.ndarray:
+    """Taken with a telephone, from the side, in a room."""
+    seen = (single.perspective, single.resolution, single.blur, single.contrast, single.shadow, single.noise)
+    return _one_after_another((*seen, single.jpeg), pixels, rng, strength, frame)
 
 
-def skew(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Leaning by up to 8 %, rising or falling by up to 2 %, within the picture's own frame."""
-    from PIL import Image
-
-    height, width = pixels.shape
-    lean, slope = rng.uniform(-0.08, 0.08), rng.uniform(-1, 1) * min(0.02, 3 / width)
-    transform = (1, lean, -lean * height / 2, slope, 1, -slope * width / 2)
-    return np.asarray(Image.fromarray(pixels).transform((width, height), Image.Transform.AFFINE, transform,
-                                                        Image.Resampling.BILINEAR, fillcolor=255))
-
-
-def noise(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Grain of 2 to 14 grey values."""
-    grain = rng.standard_normal(pixels.shape, dtype=np.float32) * rng.uniform(2, 14)
-    return np.clip(pixels + grain, 0, 255).astype(np.uint8)
-
-
-def jpeg(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Saved as JPEG of quality 25 to 80."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=int(rng.integers(25, 80)))
-    return np.asarray(Image.open(file))
-
-
-DEGRADATIONS: dict[str, tuple[Degradation, float]] = {
-    "thicken": (thicken, 0.2),
-    "thin": (thin, 0.1),
-    "skew": (skew, 0.15),
-    "blur": (blur, 0.2),
-    "fade": (fade, 0.2),
-    "noise": (noise, 0.15),
-    "jpeg": (jpeg, 0.1),
+DEGRADATIONS: dict[str, Degradation] = {
+    "thicken": Degradation(single.thicken, 0.15),
+    "thin": Degradation(single.thin, 0.08),
+    "neighbours": Degradation(single.neighbours, 0.05),
+    "skew": Degradation(single.skew, 0.08),
+    "perspective": Degradation(single.perspective, 0.04),
+    "resolution": Degradation(single.resolution, 0.08),
+    "blur": Degradation(single.blur, 0.10),
+    "contrast": Degradation(single.contrast, 0.12),
+    "shadow": Degradation(single.shadow, 0.05),
+    "specks": Degradation(single.specks, 0.04),
+    "noise": Degradation(single.noise, 0.10),
+    "jpeg": Degradation(single.jpeg, 0.07),
+    "scan": Degradation(scan, 0.03),
+    "photo": Degradation(photo, 0.03),
+    "margins": Degradation(single.margins),
+    "smaller": Degradation(single.smaller),
+    "larger": Degradation(single.larger),
+    "colour": Degradation(single.colour),
+    "invert": Degradation(single.invert),
 }
-"""By name: what is done, and how often in training; in this order, as from pen to file."""
+"""By name, in this order, as from pen to file."""
 
 
 def degrade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture after what chance brings: uint8, same shape; about a third of the pictures stay as they are."""
-    for change, share in DEGRADATIONS.values():
-        if rng.random() < share:
-            pixels = change(pixels, rng)
+    """A prepared picture after what chance brings: uint8, same shape; about a third of them stay as they are.
+
+    Strengths are mild more often than strong.
+    """
+    for degradation in DEGRADATIONS.values():
+        if degradation.share and rng.random() < degradation.share:
+            pixels = degradation.apply(pixels, rng, rng.random() ** 1.5, Frame())
     return pixels
 
 
-def _mix(pixels: np.ndarray, changed: np.ndarray, share: float) -> np.ndarray:
-    return (pixels * (1 - share) + changed * share).astype(np.uint8)
+def degrade_picture(image: Image, name: str, strength: float, rng: np.random.Generator) -> Image:
+    """A picture as a user has it, of any mode and size, after one degradation: mode L or RGB, perhaps another size.
+
+    Strength is as the eye sees it: it grows with the height of the symbols. Light ink on dark paper stays so.
+    """
+    from PIL import Image as Pillow
+
+    mode = "L" if image.mode in ("1", "L") or name == "colour" else "RGB"
+    paper = Pillow.new("RGBA", image.size, "white")
+    pixels = np.asarray(Pillow.alpha_composite(paper, image.convert("RGBA")).convert(mode))
+    dark = np.median(pixels) < 128
+    layers = [255 - layer if dark else layer for layer in np.atleast_3d(pixels).transpose(2, 0, 1)]
+    frame = Frame(max(0.5, _glyph_height(np.min(layers, axis=0)) / UNIT_GLYPH), round(0.06 * max(image.size)))
+    if DEGRADATIONS[name].share:
+        layers = [np.pad(layer, int(frame.room), constant_values=int(np.median(layer))) for layer in layers]
+    seed = int(rng.integers(2**63))
+    changed = [DEGRADATIONS[name].apply(layer, np.random.default_rng(seed), strength, frame) for layer in layers]
+    result = np.stack(changed, axis=2) if len(changed) > 1 else changed[0]
+    return Pillow.fromarray(255 - result if dark else result)
 
 
-def _shifted(pixels: np.ndarray, choose: np.ufunc) -> np.ndarray:
-    padded = np.pad(pixels, 1, constant_values=255)
-    height, width = pixels.shape
-    result = pixels
-    for y, x in ((0, 1), (1, 0), (1, 2), (2, 1)):
-        result = choose(result, padded[y : y + height, x : x + width])
-    return result
+def _glyph_height(grey: np.ndarray) -> float:
+    """Median height of what hangs together, in pixels; without the smallest, which are dots and dirt."""
+    from scipy import ndimage
+
+    middle = (int(grey.min()) + int(np.median(grey))) / 2
+    labels, _ = ndimage.label(grey <= middle, structure=np.ones((3, 3)))
+    heights = np.array([y.stop - y.start for y, _ in ndimage.find_objects(labels)])
+    solid = heights[(heights >= 4) & (heights >= 0.15 * heights.max(initial=1))]
+    return float(np.median(solid)) if len(solid) else UNIT_GLYPH
+
+
+def _one_after_another(parts: tuple[Apply, ...], pixels: np.ndarray, rng: np.random.Generator, strength: float,
+                       frame: Frame) -> np.ndarray:
+    """Several degradations at once, each weaker, as together they do more."""
+    for part in parts:
+        pixels = part(pixels, rng, 0.6 * strength * rng.uniform(0.6, 1), frame)
+    return pixels
