@@ -29,7 +29,6 @@ LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 GREEK = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ"
 EM = 160
 """Pixels: the size at which a letter is drawn to be thinned."""
-HERSHEY = {"simplex": {"A": 501, "a": 601, "0": 700, "Γ": 0}, "script": {"A": 551, "a": 651, "0": 700}}
 HERSHEY_GREEK = "αβγδεζηθικλμνξοπρστυφχψω"
 
 
@@ -61,7 +60,7 @@ def thin(path: Path, character: str) -> list[np.ndarray]:
 
 
 def lines(skeleton: np.ndarray, width: float) -> list[np.ndarray]:
-    """The paths of a skeleton, joined across crossings where they go straight on; spurs shorter than the pen left out."""
+    """The paths of a skeleton, joined across crossings where they go straight on; spurs shorter than a pen dropped."""
     paths = trace(skeleton)
     degree: dict[tuple[int, int], int] = {}
     for path in paths:
@@ -75,8 +74,6 @@ def lines(skeleton: np.ndarray, width: float) -> list[np.ndarray]:
 
 def trace(skeleton: np.ndarray) -> list[list[tuple[int, int]]]:
     """The skeleton's pixels as paths between ends and crossings, and closed loops."""
-    from scipy import ndimage
-
     pixels = {(int(y), int(x)) for y, x in zip(*np.nonzero(skeleton), strict=True)}
 
     def near(p):
@@ -108,7 +105,6 @@ def trace(skeleton: np.ndarray) -> list[list[tuple[int, int]]]:
                 paths.append(path)
         if not around[start]:
             paths.append([start])
-    del ndimage
     return paths
 
 
@@ -121,7 +117,8 @@ def join(paths: list[np.ndarray], reach: float) -> list[np.ndarray]:
                 for first, second in ((a, b), (a[::-1], b), (a, b[::-1]), (a[::-1], b[::-1])):
                     if np.hypot(*(first[-1] - second[0])) > reach or min(len(a), len(b)) < 4:
                         continue
-                    before, after = first[-1] - first[-min(14, len(first))], second[min(13, len(second) - 1)] - second[0]
+                    before = first[-1] - first[-min(14, len(first))]
+                    after = second[min(13, len(second) - 1)] - second[0]
                     cosine = before @ after / (np.hypot(*before) * np.hypot(*after) + 1e-9)
                     if cosine > 0.55 and (best is None or cosine > best[0]):
                         best = (cosine, i, j, np.concatenate([first, second]))
@@ -150,14 +147,13 @@ def hershey(folder: Path) -> dict[str, dict[str, list[np.ndarray]]]:
     table = script[start : script.index("};", start) + 1]
     raw = json.loads(subprocess.run(["node", "-e", f"console.log(JSON.stringify({table}))"], check=True,
                                     capture_output=True, text=True).stdout)
-    places = {"hershey simplex": {**dict(zip(LATIN, (*range(501, 527), *range(601, 627), *range(700, 710)), strict=True)),
+    simplex, script_letters = ((*range(a, a + 26), *range(a + 100, a + 126), *range(700, 710)) for a in (501, 551))
+    places = {"hershey simplex": {**dict(zip(LATIN, simplex, strict=True)),
                                   **{c: 627 + i for i, c in enumerate(HERSHEY_GREEK)},
                                   **{c.upper(): 527 + i for i, c in enumerate(HERSHEY_GREEK)},
-                                  "∂": 683, "ϵ": 684, "ϑ": 685, "φ": 686},
-              "hershey script": {**dict(zip(LATIN, (*range(551, 577), *range(651, 677), *range(700, 710)),
-                                            strict=True)),
+                                  "ϕ": 647, "∂": 683, "ϵ": 684, "ϑ": 685, "φ": 686},
+              "hershey script": {**dict(zip(LATIN, script_letters, strict=True)),
                                  **{f"cal {c}": 551 + i for i, c in enumerate(LATIN[:26])}}}
-    places["hershey simplex"]["ϕ"] = 647
     return {name: {c: polylines(raw[str(n)]) for c, n in table.items() if str(n) in raw}
             for name, table in places.items()}
 

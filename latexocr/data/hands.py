@@ -6,6 +6,7 @@ not accept a formula or no hand can write it. Knows nothing of models.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,9 @@ from latexocr.tex.dvi import Glyph
 
 __all__ = ["MOST_GLYPHS", "load_hands", "write"]
 
+AMBIGUOUS = re.compile(r"\\(mathrm|text[a-z]*|operatorname\*?|rm|mbox|hbox|mathop)\s*\{\s*[^\s{}]\s*\}"
+                       r"|\{\s*\\rm\s+[^\s{}]\s*\}")
+"""An upright single letter: by hand it is any letter, so that the picture would not show what was written."""
 MOST_GLYPHS = 80
 """Longer formulas are not written."""
 LONGEST_SIDE = 4000
@@ -33,6 +37,12 @@ LOOSE = (r"\DeclareMathSizes{10}{10}{%(script)s}{%(smaller)s}\AtBeginDocument{\s
 """How writing by hand differs from TeX's layout: larger scripts, further up and down, wider spaces."""
 
 
+DELIMITERS, CALM = frozenset("()[]{}|‖⟨⟩⌊⌋⌈⌉=<>"), 0.4
+"""What would be read as another of its kind when it wobbles as much as letters do, and how much less it does."""
+ACCENTS = frozenset(("hat", "caron", "bar", "vec", "dot", "ddot", "tilde", "grave", "acute", "breve"))
+OPERATORS = frozenset("∑∏∫∮⋃⋂")
+
+
 @dataclass(frozen=True)
 class Style:
     """What stays the same in one formula. Lengths in points of a 10 point formula, angles in radians."""
@@ -44,6 +54,8 @@ class Style:
     slant: float
     letters: float
     """How much larger letters without ascenders are than TeX's."""
+    operators: float
+    """Size of sums and integrals, in TeX's."""
     wide: float
     spread: float
     """How much wider the formula is than TeX's."""
@@ -58,11 +70,18 @@ def write(formulas: Sequence[str], hands: Hands, rng: np.random.Generator, *, dp
     """Each formula in a hand of its own, in order; None where TeX refuses it, or where no hand can write it.
 
     The boxes of the glyphs are where the ink is, in points, `dpi / 72.27` pixels a point as in `typeset.draw`; at 300
-    dots an inch a digit is about 28 pixels high. All formulas of a call share one loose layout of TeX's. Raises UserError
-    where TeX is not installed.
+    dots an inch a digit is about 28 pixels high. All formulas of a call share one loose layout of TeX's. Raises
+    UserError where TeX is not installed.
     """
-    pages = run.pages(formulas, font=_layout(rng), display=bool(rng.random() < 0.9))
-    return [page and written(page, hands, rng, dpi=dpi) for page in pages]
+    pages = _set(formulas, _layout(rng), display=bool(rng.random() < 0.9))
+    return [None if page is None or AMBIGUOUS.search(formula) else written(page, hands, rng, dpi=dpi)
+            for formula, page in zip(formulas, pages, strict=True)]
+
+
+def _set(formulas: Sequence[str], font: str, *, display: bool) -> list[list[Glyph] | None]:
+    if not hasattr(run, "Style"):
+        return run.pages(formulas, font=font, display=display)
+    return [page and page.glyphs() for page in run.pages(formulas, run.Style(font=font, display=display))]
 
 
 def written(page: Sequence[Glyph], hands: Hands, rng: np.random.Generator, *, dpi: int = 300) -> Drawing | None:
@@ -82,16 +101,17 @@ def _layout(rng: np.random.Generator) -> str:
     script, smaller = [(9, 8), (8, 7), (8, 7), (7, 6)][rng.integers(4)]
     return LOOSE % {"script": script, "smaller": smaller, "up": rng.uniform(4.0, 6.0), "down": rng.uniform(2.0, 4.0),
                     "over": rng.uniform(7.0, 9.5), "under": rng.uniform(7.0, 9.5), "thin": rng.uniform(2, 4),
-                    "medium": rng.uniform(3, 7), "thick": rng.uniform(4, 9)}
+                    "medium": rng.uniform(1.5, 5), "thick": rng.uniform(2, 7)}
 
 
 def _style(hands: Hands, rng: np.random.Generator) -> Style:
     weights = np.array([0.3 if name in SCRIPT_HANDS else 1.0 for name in hands.names])
     loose = rng.uniform(0.4, 1.5)
-    return Style(hand=int(rng.choice(len(weights), p=weights / weights.sum())), mixture=rng.uniform(0.1, 0.55),
-                 pen=0.62 * float(np.exp(rng.normal(0, 0.3))), slant=rng.normal(0.05, 0.13),
+    hand = int(rng.choice(len(weights), p=weights / weights.sum()))
+    return Style(hand=hand, mixture=rng.uniform(0.1, 0.55), operators=rng.uniform(0.62, 1.05),
+                 pen=float(np.clip(0.75 * np.exp(rng.normal(0, 0.22)), 0.5, 1.4)), slant=rng.normal(0.05, 0.13),
                  letters=rng.uniform(1.0, 1.35), wide=float(np.exp(rng.normal(0.08, 0.13))),
-                 spread=rng.uniform(1.0, 1.35), wobble=0.035 * loose, shake=0.07 * loose,
+                 spread=rng.uniform(1.05, 1.45), wobble=0.035 * loose, shake=0.07 * loose,
                  slope=rng.normal(0, 0.02), wave=abs(rng.normal(0, 0.6)))
 
 
@@ -100,8 +120,9 @@ def _whole(page: Sequence[Glyph]) -> list[Glyph]:
     result: list[Glyph] = []
     for glyph in page:
         last = result[-1] if result else None
-        if (last and glyph.font == last.font == "cmex" and glyph.code in PIECES and PIECES.get(last.code) == PIECES[glyph.code]
-                and abs(glyph.left - last.left) < 2 and min(abs(glyph.top - last.bottom), abs(glyph.bottom - last.top)) < 3):
+        if (last and glyph.font == last.font == "cmex" and glyph.code in PIECES
+                and PIECES.get(last.code) == PIECES[glyph.code] and abs(glyph.left - last.left) < 2
+                and min(abs(glyph.top - last.bottom), abs(glyph.bottom - last.top)) < 3):
             result[-1] = replace(last, left=min(last.left, glyph.left), top=min(last.top, glyph.top),
                                  right=max(last.right, glyph.right), bottom=max(last.bottom, glyph.bottom))
         else:
@@ -170,13 +191,14 @@ def _ink(glyphs: Sequence[Glyph], shapes: Sequence[Shape], style: Style, rng: np
     stroke = np.repeat(np.arange(len(strokes)), [len(s) for s in strokes])
     unit = unit * np.exp(rng.normal(0, 0.6 * style.shake, (len(strokes), 2)))[stroke]
     ink = unit * size[owners]
-    reach = np.minimum(np.maximum(size.max(axis=1), 2.0), 11.0)[:, None]
+    reach = np.clip(np.sqrt(size.prod(axis=1)), 2.0, 11.0)[:, None]
+    calm = np.array([CALM if _name(glyph) in DELIMITERS else 1.0 for glyph in glyphs])[:, None]
     ink += rng.normal(0, 0.25 * style.shake, (len(strokes), 2))[stroke] * reach[owners]
     for frequency in (0.55, 1.2):
         way = rng.normal(0, frequency, (count, 2, 2))
         phase = rng.uniform(0, 2 * np.pi, (count, 2))
         angle = 2 * np.pi * np.einsum("nij,nj->ni", way[owners], unit) + phase[owners]
-        ink += style.wobble / frequency * reach[owners] * np.sin(angle)
+        ink += style.wobble / frequency * (reach * calm)[owners] * np.sin(angle)
     turned = np.stack([ink[:, 0] - turn[owners] * ink[:, 1] - style.slant * ink[:, 1],
                        ink[:, 1] + turn[owners] * ink[:, 0]], axis=1)
     place = turned + middle[owners]
@@ -199,13 +221,16 @@ def _places(glyphs: Sequence[Glyph], shapes: Sequence[Shape], style: Style, rng:
     size = np.stack([wide, high], axis=1)
     growth = np.where(letter & (high < 4.6), style.letters, 1.0) * np.exp(rng.normal(0, style.shake, len(glyphs)))
     own = np.exp(rng.normal(0, 1.5 * style.shake, len(glyphs)))
-    natural = np.where(aspect > 0, np.minimum(aspect * high * style.wide, 1.2 * wide), 0.88 * wide * style.wide)
+    natural = np.where(aspect > 0, np.minimum(aspect * high * style.wide, 1.1 * wide), 0.88 * wide * style.wide)
     size[:, 0] = np.where(letter, natural * growth * own, wide)
     size[:, 1] = np.where(letter, high * growth, high)
     signs = ~letter & ~rule & ~root
     size[signs] *= np.exp(rng.normal(0, 1.2 * style.shake, (int(signs.sum()), 2)))
+    size[np.array([_name(g) in OPERATORS for g in glyphs])] *= style.operators
     middle = np.stack([style.spread * (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], axis=1)
     middle[:, 1] -= np.where(letter, (size[:, 1] - high) / 2, 0)
+    accent = np.array([_name(g) in ACCENTS for g in glyphs])
+    middle[:, 1] -= np.where(accent, 4.3 * (style.letters - 1) + 0.5, 0)
     stretched = rule | root
     size[stretched, 0] *= style.spread
     middle += rng.normal(0, 6 * style.shake, (len(glyphs), 2)) * np.where(stretched, 0.25, 1.0)[:, None]

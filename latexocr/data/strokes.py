@@ -6,6 +6,8 @@ TeX or pictures.
 
 from __future__ import annotations
 
+import itertools
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def load_hands(path: Path) -> Hands:
             hand, character = label.split("\t")
             hands.setdefault(hand, {})[character] = _fitted(lines[at : at + count])
             at += count
-    except (OSError, ValueError, KeyError, IndexError) as e:
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError, IndexError) as e:
         raise UserError(f"{path}: not a file of strokes ({type(e).__name__}: {e}). Build it with "
                         "benchmarks/hands.py.") from e
     return Hands(tuple(hands), tuple(hands.values()), own_shapes())
@@ -70,7 +72,7 @@ def own_shapes() -> dict[str, tuple[Shape, ...]]:
 
 def doubled(shape: Shape) -> Shape:
     """A blackboard letter: the shape with one more upright stroke at its left."""
-    upright = _straight(np.array([(0.16, 0.03), (0.15, 0.98)], dtype=np.float32))
+    upright = _straight(np.array([(0.25, 0.03), (0.24, 0.98)], dtype=np.float32))
     return Shape(np.concatenate([shape.points, upright]), (*shape.ends, len(shape.points) + len(upright)), shape.aspect,
                  shape.letter)
 
@@ -93,21 +95,21 @@ def _written(way: str, *, letter: bool) -> Shape:
 
 
 def _shape(lines: list[np.ndarray], aspect: float | None, *, letter: bool) -> Shape:
-    return Shape(np.concatenate(lines).astype(np.float32), tuple(np.cumsum([len(line) for line in lines]).tolist()), aspect,
-                 letter)
+    ends = tuple(np.cumsum([len(line) for line in lines]).tolist())
+    return Shape(np.concatenate(lines).astype(np.float32), ends, aspect, letter)
 
 
 def _straight(points: np.ndarray, longest: float = 0.2) -> np.ndarray:
     """A polyline with a point at least every `longest`."""
     parts = [points[:1]]
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in itertools.pairwise(points):
         count = max(1, int(np.ceil(np.hypot(*(b - a)) / longest)))
         parts.append(a + (b - a) * np.linspace(0, 1, count + 1)[1:, None])
     return np.concatenate(parts)
 
 
 def _curve(points: np.ndarray, steps: int = 5) -> np.ndarray:
-    """A centripetal-free Catmull-Rom curve through the points."""
+    """A Catmull-Rom curve through the points."""
     if len(points) < 3:
         return _straight(points)
     padded = np.concatenate([[2 * points[0] - points[1]], points, [2 * points[-1] - points[-2]]])
