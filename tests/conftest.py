@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ TEMPLATE = (
     "{% else %}{% for part in message['content'] %}{{ part['text'] }}{% endfor %}<|im_end|>{% endif %}"
     "{% endfor %}")
 """As the embedded model's: it knows one task, so the prompt's text is left out."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pictures that sources keep go to a folder of the tests, not to the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
+from PIL import Image
 from test_sources import lines, picture, refusal, shown
 
 from latexocr.data.inkml import read_inkml
@@ -129,8 +130,9 @@ def test_ink_is_drawn(tmp_path):
     inkml(tmp_path / "2014/a.inkml", truth="$\\times .$")
     [sample] = load(f"crohme:{tmp_path}")
     assert shown([sample]) == [("2014/a", "\\times .", "2014")]
-    pixels = np.asarray(sample.image)
-    assert sample.image.mode == "L" and pixels.min() == 0 and pixels[0, 0] == 255
+    picture = Image.open(sample.image)
+    pixels = np.asarray(picture)
+    assert picture.mode == "L" and pixels.min() == 0 and pixels[0, 0] == 255
     assert pixels.shape[1] > 1.5 * pixels.shape[0]  # the cross is as wide as high, the dot lies far right of it
 
 

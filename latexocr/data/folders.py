@@ -1,57 +1,72 @@
-"""Folders of pictures and JSON lines: the layouts in which anybody keeps pictures with their formulas.
+"""Folders of pictures and their lists (JSON lines, CSV): the layouts in which anybody keeps pictures with formulas.
 
 Takes paths, gives `Sample`s in a stable order. Opens no picture. Knows nothing of particular data sets.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from latexocr.data.columns import GUESSED, Columns, unknown
+from latexocr.data.tables import TABLES, is_saved, table_samples, tables_within
+from latexocr.data.text import formula_text, printable, read_text
 from latexocr.errors import UserError
 from latexocr.records import Sample, json_lines
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-INDEXES = ("samples.jsonl", "labels.jsonl", "metadata.jsonl")
-"""A folder that has one of these is read by it, the first found; `metadata.jsonl` is Hugging Face's imagefolder."""
+LISTS = (".jsonl", ".csv", ".tsv")
+INDEXES = ("samples.jsonl", "labels.jsonl", "metadata.jsonl", "metadata.csv", "metadata.parquet", "labels.csv")
+"""A folder that has one of these is read by it, the first found; `metadata` is that of Hugging Face's imagefolder."""
 
 
-def plain(path: Path) -> Iterator[Sample]:
+def plain(path: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
     """Samples of a SPEC without prefix, by what its path is."""
     if path.is_dir():
-        return folder_samples(path)
-    if path.suffix.lower() == ".jsonl":
-        return json_samples(path)
+        return folder_samples(path, columns)
+    if path.suffix.lower() in (*LISTS, *TABLES):
+        return listed(path, columns)
     if path.suffix.lower() in PICTURES:
-        return iter([Sample(_printable(Path(path.name)), path, _reference_beside(path))])
-    raise UserError(f"{path}: neither a folder, a .jsonl file nor a picture ({', '.join(PICTURES)}).")
+        return iter([Sample(printable(path.name), path, _reference_beside(path))])
+    raise UserError(f"{path}: neither a folder, a list ({', '.join((*LISTS, *TABLES))}) "
+                    f"nor a picture ({', '.join(PICTURES)}).")
 
 
-def folder_samples(folder: Path) -> Iterator[Sample]:
-    """The pictures of a folder and of the folders directly in it, which are its subsets; or what its index lists."""
+def folder_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
+    """What the index of a folder lists; its parquet or arrow files; or its pictures and those of the folders in it.
+
+    The folders directly in it are its subsets.
+    """
+    if is_saved(folder):
+        yield from table_samples(folder, columns)
+        return
     if any((folder / name).is_file() for name in INDEXES):
-        yield from _indexed(folder, folder, "")
+        yield from _indexed(folder, folder, "", columns)
         return
     found = False
     for part in [folder, *visible(folder, folders=True)]:
-        for sample in _indexed(part, folder, "" if part is folder else part.name):
+        for sample in _indexed(part, folder, "" if part is folder else part.name, columns):
             found = True
             yield sample
-    if not found:
-        raise UserError(f"{folder}: no pictures in it or in the folders directly in it. "
+    if not found and tables_within(folder):
+        yield from table_samples(folder, columns)
+    elif not found:
+        raise UserError(f"{folder}: no pictures in it or in the folders directly in it, and no parquet or arrow files. "
                         f"Pictures end in {', '.join(PICTURES)}.")
 
 
-def _indexed(folder: Path, root: Path, subset: str) -> Iterator[Sample]:
+def _indexed(folder: Path, root: Path, subset: str, columns: Columns) -> Iterator[Sample]:
     """Samples of one folder, by its index where it has one, and by looking otherwise; ids are relative to `root`."""
     for name in INDEXES:
         if (folder / name).is_file():
-            yield from json_samples(folder / name, root=root, subset=subset)
+            yield from listed(folder / name, columns, root=root, subset=subset)
             return
     for path in visible(folder, folders=False):
         if path.suffix.lower() in PICTURES:
-            yield Sample(_printable(path.relative_to(root)), path, _reference_beside(path), subset)
+            yield Sample(printable(path.relative_to(root).as_posix()), path, _reference_beside(path), subset)
 
 
 def visible(folder: Path, *, folders: bool) -> list[Path]:
@@ -62,40 +77,53 @@ def visible(folder: Path, *, folders: bool) -> list[Path]:
         raise UserError(f"{folder}: cannot be listed ({e.strerror}).") from e
 
 
-def _printable(path: Path) -> str:
-    """A path as an id: bytes of its name that are no UTF-8 would break the files of predictions."""
-    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 def _reference_beside(picture: Path) -> str | None:
     for suffix in (".tex", ".txt"):
         reference = picture.with_suffix(suffix)
         if reference.is_file():
-            return formula_text(read_text(reference, "utf-8-sig"))
+            return formula_text(read_text(reference))
     return None
 
 
-def read_text(path: Path, encoding: str) -> str:
-    """A text file with its line ends as they are: a lone carriage return inside a formula does not end its line."""
-    try:
-        return path.read_bytes().decode(encoding)
-    except (OSError, UnicodeDecodeError) as e:
-        raise UserError(f"{path}: cannot be read as {encoding} text ({e}).") from e
+def listed(path: Path, columns: Columns = GUESSED, *, root: Path | None = None, subset: str = "",
+           pictures: Path | None = None) -> Iterator[Sample]:
+    """Samples of a list. Names of pictures are relative to `pictures`, by default where the list is.
 
-
-def json_samples(path: Path, *, root: Path | None = None, subset: str = "") -> Iterator[Sample]:
-    """Samples of a JSON-lines file; pictures are relative to the file, ids made from them relative to `root`."""
+    Ids are the list's own, or made from the names, relative to `root`.
+    """
+    if path.suffix.lower() in TABLES:
+        yield from table_samples(path, columns, subset=subset)
+        return
+    pictures = path.parent if pictures is None else pictures
     within = path.parent.relative_to(root) if root else Path()
-    for number, row in json_lines(path):
-        image = _field(row, ("image", "file_name"), f"{path}:{number}")
+    for number, row in _rows(path):
+        where = f"{path}:{number}"
+        image = _field(row, columns.images, where)
         if image is None:
-            raise UserError(f"{path}:{number}: no 'image' or 'file_name' (found: {', '.join(row) or 'nothing'}). "
-                            "Each line needs the path of its picture, relative to this file.")
-        latex = _field(row, ("latex", "text"), f"{path}:{number}")
-        name = row.get("id")
-        part = _field(row, ("subset", "split"), f"{path}:{number}")
-        yield Sample(str((within / image).as_posix() if name is None else name), path.parent / image, latex,
-                     subset if part is None else part)
+            raise unknown("image", columns.images[:2], row, where)
+        if columns.text and columns.text not in row:
+            raise unknown("text", columns.texts, row, where)
+        part = _field(row, ("subset", "split"), where)
+        own = row.get("id")
+        yield Sample((within / image).as_posix() if own is None else str(own), pictures / image,
+                     _field(row, columns.texts, where), subset if part is None else part)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and fields of each row of a list; a row of a CSV file is numbered by the line in which it ends."""
+    if path.suffix.lower() == ".jsonl":
+        yield from json_lines(path)
+        return
+    dialect = "excel-tab" if path.suffix.lower() == ".tsv" else "excel"
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), dialect=dialect, restkey="", strict=True)
+    try:
+        for row in reader:
+            if "" in row or None in row.values():
+                raise UserError(f"{path}:{reader.line_num}: {len(reader.fieldnames or ())} columns are named in the "
+                                "first line, this row has more or fewer. Put quotes around what holds a comma.")
+            yield reader.line_num, row
+    except csv.Error as e:
+        raise UserError(f"{path}:{reader.line_num}: not CSV ({e}).") from e
 
 
 def _field(row: dict[str, Any], names: tuple[str, ...], where: str) -> str | None:
@@ -105,10 +133,3 @@ def _field(row: dict[str, Any], names: tuple[str, ...], where: str) -> str | Non
                 raise UserError(f"{where}: '{name}' is a {type(row[name]).__name__}, expected a string.")
             return row[name]
     return None
-
-
-def formula_text(written: str) -> str:
-    """A formula without the white space around it; a blank after a last backslash is the command `\\ ` and stays."""
-    formula = written.strip()
-    backslashes = len(formula) - len(formula.rstrip("\\"))
-    return formula + " " if backslashes % 2 and written.rstrip() != written else formula

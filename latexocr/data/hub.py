@@ -1,0 +1,124 @@
+"""Data sets of the Hugging Face hub, `hf:OWNER/NAME[:CONFIG][:SPLIT]`, or a copy of one, `hf:FOLDER...`.
+
+Takes what stands after `hf:`, gives `Sample`s in a stable order. A set that is not on this machine is fetched, because
+a SPEC that names it asks for it: a line says so first. What `datasets` keeps is read from its cache, memory-mapped,
+so a large set does not fill the memory. Code that comes with a data set is never run. Needs the package `datasets`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from latexocr.data.columns import GUESSED, Columns
+from latexocr.data.tables import BATCH, row_samples
+from latexocr.errors import UserError
+from latexocr.records import Sample
+
+if TYPE_CHECKING:
+    from datasets import DatasetBuilder, DatasetDict
+
+FORM = "hf:OWNER/NAME, hf:OWNER/NAME:CONFIG, hf:OWNER/NAME:SPLIT or hf:OWNER/NAME:CONFIG:SPLIT"
+LOCAL = ("Give local files instead: fetch it where there is a network (`hf download OWNER/NAME --repo-type dataset "
+         "--local-dir FOLDER`), and give hf:FOLDER:CONFIG, or the folder of its parquet files.")
+PATIENCE = 10
+"""Seconds to wait for the hub."""
+
+
+def hub_samples(place: str, columns: Columns = GUESSED) -> Iterator[Sample]:
+    """The samples of a hub data set; its splits are the subsets. Raises UserError where there is no such set or part.
+
+    A single part after the name is a configuration where there is one of that name, and a split otherwise.
+    """
+    name, *parts = place.split(":")
+    if len(parts) > 2 or not (Path(name).is_dir() or re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name)):
+        raise UserError(f"hf:{place}: not the name of a hub data set. Expected {FORM}.")
+    builder, split = _builder(name, parts)
+    parts_of_it = _prepared(name, builder)
+    if split and split not in parts_of_it:
+        raise UserError(f"hf:{place}: no configuration and no split '{split}'. Splits of "
+                        f"'{builder.config.name}': {', '.join(parts_of_it)}.")
+    for subset, dataset in parts_of_it.items():
+        if not split or subset == split:
+            tables = dataset.with_format("arrow").iter(batch_size=BATCH)
+            yield from row_samples(tables, columns, Path(f"hf:{name}"), subset=subset)
+
+
+def _builder(name: str, parts: list[str]) -> tuple[DatasetBuilder, str]:
+    """What `datasets` reads the set with, and the split that is wanted ("" for all)."""
+    try:
+        import datasets
+    except ImportError as e:
+        raise UserError(f"hf:{name}: needs the package datasets. Install it: pip install 'latexocr[train]'.") from e
+    reachable = Path(name).is_dir() or _reachable(name)
+    with contextlib.nullcontext() if reachable else _offline():
+        attempts = [(part, rest) for part, rest in ((parts[0], parts[1:]), (None, parts)) if len(rest) < 2] \
+            if parts else [(None, [])]
+        for config, rest in attempts:
+            try:
+                return datasets.load_dataset_builder(name, config), "".join(rest)
+            except (ValueError, FileNotFoundError, ConnectionError) as e:
+                reason = e
+    raise _refused(name, reason, reachable=reachable) from reason
+
+
+def _refused(name: str, reason: Exception, *, reachable: bool) -> UserError:
+    said = " ".join(str(reason).split())
+    if choice := re.search(r"(?:Available:|available configs:|configs in the cache:) *(\[.*?\])", said):
+        return UserError(f"hf:{name}: which configuration? There are {choice[1]}: hf:{name}:CONFIG.")
+    if reachable:
+        return UserError(f"hf:{name}: cannot be read as a data set ({said[:200]}).")
+    return UserError(f"hf:{name}: not in this machine's cache, and the hub cannot be reached. {LOCAL}")
+
+
+def _reachable(name: str) -> bool:
+    """Whether the hub answers, asked once: `datasets` itself would try for half a minute. Says when it has no such set.
+    """
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    try:
+        HfApi().dataset_info(name, timeout=PATIENCE)
+    except (httpx.HTTPError, OfflineModeIsEnabled, OSError) as e:
+        if isinstance(e, HfHubHTTPError) and e.response.status_code in (401, 403, 404):
+            raise UserError(f"hf:{name}: the hub has no such data set, or gives it only to those logged in "
+                            f"(`hf auth login`). Expected {FORM}.") from e
+        return False
+    except HFValidationError as e:
+        raise UserError(f"hf:{name}: not the name of a hub data set. Expected {FORM}.") from e
+    return True
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """`datasets` looks into its cache at once, as with HF_HUB_OFFLINE=1, instead of waiting for a network."""
+    import datasets.config
+    import huggingface_hub.constants
+
+    modules = (datasets.config, huggingface_hub.constants)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    try:
+        for module in modules:
+            module.HF_HUB_OFFLINE = True
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+def _prepared(name: str, builder: DatasetBuilder) -> DatasetDict:
+    """The splits of a set on this machine, fetched where they are not."""
+    if not Path(builder.cache_dir).exists() and not Path(name).is_dir():
+        size = builder.info.download_size
+        print(f"latexocr: hf:{name} ({builder.config.name}): fetching {f'{size / 1e6:.1f} MB' if size else 'it'} from "
+              f"the hub into {builder.cache_dir}", file=sys.stderr)
+    try:
+        builder.download_and_prepare()
+        return builder.as_dataset()
+    except (OSError, ValueError) as e:
+        raise UserError(f"hf:{name}: cannot be fetched or read ({' '.join(str(e).split())[:200]}). {LOCAL}") from e

@@ -1,0 +1,82 @@
+"""Data sets of handwriting: CROHME as bitmaps or as ink, MathWriting as ink.
+
+Takes the folder of a data set, gives `Sample`s in a stable order. Ink is drawn once, into a file of the cache.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import PIL
+
+from latexocr.data import handwrite
+from latexocr.data.columns import GUESSED, Columns
+from latexocr.data.corpora import captions
+from latexocr.data.folders import INDEXES, PICTURES, folder_samples, listed, visible
+from latexocr.data.inkml import LABELS, read_inkml, salvaged_label
+from latexocr.data.pictures import kept, png
+from latexocr.errors import UserError
+from latexocr.records import Sample
+
+
+def crohme(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
+    """CROHME: bitmaps with a caption.txt (here, or one for each year), bitmaps with FOLDER.jsonl beside, or InkML."""
+    if files := sorted(folder.glob("caption.txt")) or sorted(folder.glob("*/caption.txt")):
+        return (sample for path in files for sample in _captioned(path, folder))
+    if _inks(folder):
+        return ink_samples(folder, columns)
+    beside = folder.resolve().with_name(folder.resolve().name + ".jsonl")
+    if beside.is_file():
+        return listed(beside, columns)
+    if any((folder / name).is_file() for name in INDEXES):
+        return folder_samples(folder, columns)
+    raise UserError(f"{folder}: neither caption.txt, .inkml files nor {beside.name} beside it.")
+
+
+def mathwriting(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
+    """MathWriting: InkML in train/, valid/, test/, symbols/, synthetic/; the normalized label unless `?text=label`."""
+    if not _inks(folder):
+        raise UserError(f"{folder}: no .inkml files in it. Unpack mathwriting-2024.tgz, and give its folder.")
+    return ink_samples(folder, columns)
+
+
+def _inks(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.inkml") if not path.name.startswith("."))
+
+
+def _captioned(path: Path, root: Path) -> Iterator[Sample]:
+    """Samples of a caption.txt: a line holds the picture's name, a tab, and the tokens of the formula."""
+    folder = path.parent
+    subset = "" if folder == root else folder.name
+    pictures = {file.stem: file for place in (folder, folder / "img") if place.is_dir()
+                for file in visible(place, folders=False) if file.suffix.lower() in PICTURES}
+    for name, latex in captions(path):
+        stem = name.rpartition(".")[0] if name.lower().endswith(PICTURES) else name
+        yield Sample(f"{subset}/{stem}" if subset else stem, pictures.get(stem, folder / "img" / f"{stem}.bmp"), latex,
+                     subset)
+
+
+def ink_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
+    """All InkML files of a folder and of the folders in it, drawn. The folder of a file is its subset.
+
+    One that cannot be read stays, its file standing for the picture: reading it fails and counts as wrong.
+    """
+    labels = (columns.text,) if columns.text else LABELS
+    for path in _inks(folder):
+        within = path.relative_to(folder)
+        name, subset = within.with_suffix("").as_posix(), within.parent.as_posix().removeprefix(".")
+        try:
+            ink = read_inkml(path, labels)
+        except UserError:
+            yield Sample(name, path, salvaged_label(path, labels), subset)
+        else:
+            picture = kept(path.read_bytes() + _pen(), lambda: png(handwrite.draw_ink(ink.strokes)))  # noqa: B023
+            yield Sample(name, picture, ink.latex, subset)
+
+
+@functools.cache
+def _pen() -> bytes:
+    """What decides, beside the ink, how a drawing looks: when it changes, ink in the cache is drawn anew."""
+    return Path(handwrite.__file__).read_bytes() + PIL.__version__.encode()
