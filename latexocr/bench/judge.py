@@ -13,11 +13,11 @@ from latexocr.bench.folder import Run
 from latexocr.bench.run import paired, some
 from latexocr.bench.slices import Slice, slices
 from latexocr.errors import UserError
-from latexocr.latex.canonical import Level, equal
+from latexocr.latex.canonical import Level
 from latexocr.records import Prediction, Sample
-from latexocr.scoring.failures import classify
-from latexocr.scoring.metrics import METRICS, Comparison, Score, tabulate
-from latexocr.scoring.statistics import compare, score
+from latexocr.scoring.assess import summarize
+from latexocr.scoring.failures import classify, scored_text
+from latexocr.scoring.metrics import METRICS, Comparison, Score, tabulate_all
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,11 +82,7 @@ def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Predictio
     refuse_bare(samples)
     answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
     tables = {name: _tables(samples, predictions) for name, predictions in answers.items()}
-    scores = {name: [score(metric, table[key], seed=seed) for key, metric in METRICS.items()]
-              for name, table in tables.items()}
-    base, *others = answers
-    comparisons = [compare(metric, tables[base][key], tables[other][key], seed=seed)
-                   for other in others for key, metric in METRICS.items()]
+    scores, comparisons = summarize(tables, seed=seed)
     judged = {name: _judge(samples, answers[name], tables[name]) for name in answers}
     rows = [Row(sample.id, sample.subset, sample.latex or "", {name: judged[name][i] for name in judged})
             for i, sample in enumerate(samples)]
@@ -95,15 +91,8 @@ def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Predictio
 
 
 def _tables(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
-    pairs = [(_text(prediction, sample.latex or ""), sample.latex or "")
-             for sample, prediction in zip(samples, predictions, strict=True)]
-    return {key: tabulate(metric, pairs) for key, metric in METRICS.items()}
-
-
-def _text(prediction: Prediction, reference: str) -> str:
-    """The text to be scored. A failure must not equal a reference that shows nothing: there it is a sign of its own."""
-    nothing = prediction.stop == "error" and equal("", reference, max(Level))
-    return "\N{REPLACEMENT CHARACTER}" if nothing else prediction.latex
+    return tabulate_all(METRICS, [(scored_text(prediction, sample.latex or ""), sample.latex or "")
+                                  for sample, prediction in zip(samples, predictions, strict=True)])
 
 
 def _judge(samples: Sequence[Sample], predictions: Sequence[Prediction], tables: Mapping[str, np.ndarray]

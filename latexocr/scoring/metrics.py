@@ -1,25 +1,27 @@
 """Scores of predicted LaTeX against references: each metric counts a pair, and turns summed counts into a value.
 
 Takes strings, gives numbers; rates are fractions of 1. A table of counts, one row a pair, holds all that scores,
-intervals and comparisons need. Knows nothing of images, models or files.
+intervals and comparisons need. What each number means: README.md beside this file. Knows nothing of images or models.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache, partial
+from functools import cache, partial
+from math import nan
 from typing import TYPE_CHECKING
 
-from latexocr.latex.canonical import Level, forms
-from latexocr.latex.tokens import tokenize
+from latexocr.latex.aliases import NO_ALIASES, Aliases
+from latexocr.latex.canonical import Level
+from latexocr.scoring import bleu
+from latexocr.scoring.forms import distance, edits, form, lowest_level
+from latexocr.scoring.structure import balanced, common, parts
 
 if TYPE_CHECKING:
     import numpy as np
 
-FORMS_KEPT = 1 << 16
-"""Canonical forms remembered, so that the metrics share them; memory does not grow beyond."""
+Counts = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,22 @@ class Metric:
     higher_is_better: bool
     settings: Mapping[str, str]
     """What changes the number, besides the versions: goes into the signature."""
-    counts: Callable[[str, str], np.ndarray]
+    counts: Callable[[str, str], Counts]
     """Prediction and reference -> the counts of that pair."""
-    value: Callable[[np.ndarray], float]
-    """Counts summed over pairs -> the metric."""
+    value: Callable[[Sequence[float]], float]
+    """Counts summed over pairs -> the metric; NaN where there is nothing to count."""
     proportion: bool = field(default=False, kw_only=True)
-    """Whether each pair is right or wrong: counts are (right, 1)."""
+    """Whether each pair is right or wrong: counts are (right, 1), or (0, 0) for a pair that the metric is not about."""
 
     @property
     def signature(self) -> str:
-        """Everything that changes the number, in one line."""
-        parts = {**self.settings, "tokens": "latexocr"} if "level" in self.settings else dict(self.settings)
+        """Everything that changes the number, in one line: the name, its settings, and the versions behind it."""
         versions = {"latexocr": _version("latexocr")}
+        if "level" in self.settings:
+            versions |= {"rules": rules_version()}
         if "bleu" in self.name:
             versions["sacrebleu"] = _version("sacrebleu")
-        return "|".join([self.name, *(f"{key}:{text}" for key, text in {**parts, **versions}.items())])
+        return "|".join([self.name, *(f"{key}:{text}" for key, text in {**self.settings, **versions}.items())])
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Comparison:
     p: float
     """Exact McNemar where each pair is right or wrong, else from the paired bootstrap; two-sided."""
     verdict: str
+    detectable: float = nan
+    """The least difference that a test at 5 % over these pairs finds four times in five."""
 
 
 @cache
@@ -88,120 +93,149 @@ def _version(package: str) -> str:
         return "source"
 
 
-@lru_cache(maxsize=FORMS_KEPT)
-def _forms(latex: str) -> list[str]:
-    return forms(latex)
+@cache
+def rules_version() -> str:
+    """The version of the tokenizer and the rules of equality: a digest of their source, so that none is forgotten."""
+    from hashlib import sha256
+    from importlib.resources import files
+
+    sources = sorted((part for part in files("latexocr.latex").iterdir() if part.name.endswith(".py")),
+                     key=lambda part: part.name)
+    return sha256(b"".join(part.read_bytes() for part in sources)).hexdigest()[:8]
 
 
-def _form(latex: str, level: Level) -> str:
-    return _forms(latex)[level]
-
-
-@lru_cache(maxsize=FORMS_KEPT)
-def _tokens(latex: str) -> tuple[str, ...]:
-    return tuple(tokenize(_form(latex, Level.SYNTAX)))
-
-
-@lru_cache(maxsize=FORMS_KEPT)
-def _edits(prediction: str, reference: str) -> tuple[int, int, int]:
-    """Token edits, tokens of the prediction, tokens of the reference, all on the syntax form."""
-    from rapidfuzz.distance import Levenshtein
-
-    predicted, expected = _tokens(prediction), _tokens(reference)
-    return Levenshtein.distance(predicted, expected), len(predicted), len(expected)
-
-
-def _array(*values: float) -> np.ndarray:
-    import numpy as np
-
-    return np.array(values, dtype=np.float64)
-
-
-def ratio(summed: np.ndarray) -> float:
+def ratio(summed: Sequence[float]) -> float:
     """First count over second; 0 where both are 0 (nothing expected, nothing written), infinite where the second is."""
-    above, below = float(summed[0]), float(summed[1])
+    above, below = summed
     return above / below if below else (float("inf") if above else 0.0)
 
 
-def _exact(level: Level, prediction: str, reference: str) -> np.ndarray:
-    return _array(prediction == reference or _form(prediction, level) == _form(reference, level), 1)
+def share(summed: Sequence[float]) -> float:
+    """First count over second; NaN where there is nothing to count."""
+    above, below = summed
+    return above / below if below else nan
 
 
-def _edit_distance(prediction: str, reference: str) -> np.ndarray:
-    edits, predicted, expected = _edits(prediction, reference)
-    return _array(edits / max(predicted, expected, 1), 1)
+def _exact(prediction: str, reference: str, level: Level, aliases: Aliases) -> Counts:
+    lowest = lowest_level(prediction, reference, aliases)
+    return float(lowest is not None and lowest <= level), 1.0
 
 
-def _token_errors(prediction: str, reference: str) -> np.ndarray:
-    edits, _, expected = _edits(prediction, reference)
-    return _array(edits, expected)
+def _edit_distance(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    wrong, predicted, expected = edits(prediction, reference, aliases)
+    return wrong / max(predicted, expected, 1), 1.0
 
 
-def _capped_token_errors(prediction: str, reference: str) -> np.ndarray:
-    edits, _, expected = _edits(prediction, reference)
-    return _array(min(edits, expected), expected)
+BINS = 100
+"""The median is told to the nearest hundredth: more would cost more than all the other metrics."""
 
 
-def _char_edit_distance(prediction: str, reference: str) -> np.ndarray:
-    from rapidfuzz.distance import Levenshtein
-
-    predicted, expected = _form(prediction, Level.SYNTAX), _form(reference, Level.SYNTAX)
-    return _array(Levenshtein.distance(predicted, expected) / max(len(predicted), len(expected), 1), 1)
-
-
-def _within(edits: int, prediction: str, reference: str) -> np.ndarray:
-    return _array(_edits(prediction, reference)[0] <= edits, 1)
+def _distance_histogram(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    """A one at the edit distance of the pair, in hundredths; 0 and 1 are there for themselves alone."""
+    far = _edit_distance(prediction, reference, aliases)[0]
+    place = round(far * BINS) if far in (0.0, 1.0) else min(max(round(far * BINS), 1), BINS - 1)
+    return (0.0,) * place + (1.0,) + (0.0,) * (BINS - place)
 
 
-BLEU_ORDER = 4
+def _median(histogram: Sequence[float]) -> float:
+    """The lower median of hundredths."""
+    total, below = sum(histogram), 0.0
+    for place, times in enumerate(histogram):
+        below += times
+        if times and 2 * below >= total:
+            return place / BINS
+    return nan
 
 
-def _bleu_counts(prediction: str, reference: str) -> np.ndarray:
-    """Lengths of both, then n-grams found and n-grams written for n = 1 to 4, as sacreBLEU counts them."""
-    predicted, expected = _tokens(prediction), _tokens(reference)
-    found, written = [], []
-    for n in range(1, BLEU_ORDER + 1):
-        grams, allowed = (Counter(zip(*(tokens[i:] for i in range(n)))) for tokens in (predicted, expected))
-        found.append((grams & allowed).total())
-        written.append(grams.total())
-    return _array(len(predicted), len(expected), *found, *written)
+def _token_errors(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    wrong, _, expected = edits(prediction, reference, aliases)
+    return float(wrong), float(expected)
 
 
-def _bleu(summed: np.ndarray) -> float:
-    """Corpus BLEU, 0 to 100, by sacreBLEU from its statistics."""
-    from sacrebleu.metrics.bleu import BLEU
-
-    predicted, expected, *grams = summed.astype(int).tolist()
-    return BLEU.compute_bleu(grams[:BLEU_ORDER], grams[BLEU_ORDER:], predicted, expected, smooth_method="exp").score
+def _capped_token_errors(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    wrong, _, expected = edits(prediction, reference, aliases)
+    return float(min(wrong, expected)), float(expected)
 
 
-def _metrics() -> list[Metric]:
-    syntax = {"level": "syntax"}
-    found = [Metric(f"exact_{level.name.lower()}", "%", True, {"level": level.name.lower()}, partial(_exact, level),
-                    ratio, proportion=True) for level in Level]
+def _char_edit_distance(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    predicted, expected = form(prediction, Level.SYNTAX, aliases), form(reference, Level.SYNTAX, aliases)
+    return distance(predicted, expected) / max(len(predicted), len(expected), 1), 1.0
+
+
+def _within(prediction: str, reference: str, most: int, aliases: Aliases) -> Counts:
+    return float(edits(prediction, reference, aliases)[0] <= most), 1.0
+
+
+def _symbols(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    return common(parts(prediction, aliases).symbols, parts(reference, aliases).symbols)
+
+
+def _structures(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    return common(parts(prediction, aliases).structures, parts(reference, aliases).structures)
+
+
+def _cells(prediction: str, reference: str, aliases: Aliases) -> Counts:
+    expected = parts(reference, aliases).grids
+    return (float(parts(prediction, aliases).grids == expected), 1.0) if expected else (0.0, 0.0)
+
+
+def _balance(prediction: str, _: str) -> Counts:
+    return float(balanced(prediction)), 1.0
+
+
+def metrics(aliases: Aliases = NO_ALIASES) -> dict[str, Metric]:
+    """All metrics by name, under aliases that the user declares."""
+    alias = {"aliases": str(aliases)} if aliases.pairs else {}
+    syntax, given = {"level": "syntax", **alias}, {"aliases": aliases}
+    right = partial(Metric, unit="%", higher_is_better=True, value=share, proportion=True)
+    rate = partial(Metric, unit="%", higher_is_better=False, value=ratio)
+    found = [right(f"exact_{level.name.lower()}", settings={"level": level.name.lower(), **alias},
+                   counts=partial(_exact, level=level, **given)) for level in Level]
     found += [
-        Metric("edit_distance", "%", False, {**syntax, "mean": "edits/longer"}, _edit_distance, ratio),
-        Metric("token_error_rate", "%", False, {**syntax, "corpus": "edits/reference tokens"}, _token_errors, ratio),
-        Metric("token_error_rate_capped", "%", False,
-               {**syntax, "corpus": "edits/reference tokens", "cap": "1 a pair"}, _capped_token_errors, ratio),
-        Metric("char_edit_distance", "%", False, {**syntax, "mean": "character edits/longer"}, _char_edit_distance,
-               ratio),
-        Metric("bleu", "", True, {**syntax, "corpus": "BLEU-4", "tok": "none", "smooth": "exp"}, _bleu_counts, _bleu),
+        rate("edit_distance", settings={**syntax, "mean": "edits/longer"}, counts=partial(_edit_distance, **given)),
+        rate("median_edit_distance", settings={**syntax, "median": "edits/longer to 0.01"},
+             counts=partial(_distance_histogram, **given), value=_median),
+        rate("token_error_rate", settings={**syntax, "corpus": "edits/reference tokens"},
+             counts=partial(_token_errors, **given)),
+        rate("token_error_rate_capped", settings={**syntax, "corpus": "edits/reference tokens", "cap": "1 a pair"},
+             counts=partial(_capped_token_errors, **given)),
+        rate("char_edit_distance", settings={**syntax, "mean": "character edits/longer"},
+             counts=partial(_char_edit_distance, **given)),
+        Metric("bleu", "", True, {**syntax, "corpus": "BLEU-4", "tok": "none", "smooth": "exp"},
+               partial(bleu.token_counts, **given), bleu.value),
+        Metric("bleu_13a_despaced", "", True, {"level": "surface", "corpus": "BLEU-4", "tok": "13a", "smooth": "exp"},
+               bleu.despaced_counts, bleu.value),
     ]
-    for edits in range(4):
-        name = f"exprate_{edits}" if edits else "exprate"
-        found.append(Metric(name, "%", True, {**syntax, "edits": f"tokens<={edits}"}, partial(_within, edits), ratio,
-                            proportion=True))
-    return found
+    found += [right(f"exprate_{most}" if most else "exprate", settings={**syntax, "edits": f"tokens<={most}"},
+                    counts=partial(_within, most=most, **given)) for most in range(4)]
+    corpus = {**syntax, "corpus": "F1"}
+    found += [
+        Metric("symbol_f1", "%", True, {**corpus, "of": "bags of symbols"}, partial(_symbols, **given), share),
+        Metric("structure_f1", "%", True, {**corpus, "of": "scripts, fractions, roots, grids with what they lie in"},
+               partial(_structures, **given), share),
+        right("balanced", settings={"level": "surface", "of": "braces, left/right, begin/end"}, counts=_balance),
+        right("grid_shape", settings={**syntax, "of": "pairs whose reference has rows"},
+              counts=partial(_cells, **given)),
+    ]
+    return {metric.name: metric for metric in found}
 
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _metrics()}
+METRICS: dict[str, Metric] = metrics()
 """All metrics by name. The headline is exact_visual; BLEU is for comparison with papers only."""
 
 
 def tabulate(metric: Metric, pairs: Iterable[tuple[str, str]]) -> np.ndarray:
     """The counts of each pair (prediction, reference): one row a pair."""
+    return tabulate_all({metric.name: metric}, pairs)[metric.name]
+
+
+def tabulate_all(chosen: Mapping[str, Metric], pairs: Iterable[tuple[str, str]]) -> dict[str, np.ndarray]:
+    """Name -> the counts of each pair (prediction, reference), one row a pair; pair by pair, so that what the metrics
+    share is made once."""
     import numpy as np
 
-    rows = [metric.counts(prediction, reference) for prediction, reference in pairs]
-    return np.vstack(rows) if rows else np.zeros((0, len(metric.counts("", ""))))
+    rows = [[metric.counts(*pair) for metric in chosen.values()] for pair in pairs]
+    columns = zip(*rows) if rows else ([] for _ in chosen)
+    return {name: np.array(list(column), dtype=np.float64).reshape(len(rows), -1) if rows
+            else np.zeros((0, len(metric.counts("", ""))))
+            for (name, metric), column in zip(chosen.items(), columns)}

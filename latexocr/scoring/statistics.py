@@ -1,27 +1,26 @@
 """How sure a score is, and whether two models differ: intervals, paired comparison, verdict.
 
-Takes tables of counts (one row a pair), gives Scores and Comparisons. Everything is seeded, and no result depends on
-the order of the pairs. Knows nothing of what the counts mean.
+Takes tables of counts (one row a pair) or their tallies, gives Scores and Comparisons. Everything is seeded. Knows
+nothing of what the counts mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from math import comb, nan, sqrt
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import comb, isnan, nan, sqrt
 from typing import TYPE_CHECKING
 
 from latexocr.scoring.metrics import Comparison, Metric, Score
+from latexocr.scoring.resampling import RESAMPLES, Tally, by_group, tally
 
 if TYPE_CHECKING:
     import numpy as np
 
-RESAMPLES = 10_000
 SIGNIFICANT = 0.05
 Z95 = 1.959963984540054
 DETECTABLE = Z95 + 0.8416212335729143
 """Standard errors of a difference that a test at 5 % finds four times in five."""
-CELLS = 4_000_000
-"""Most weights held at a time: 32 MB."""
 
 
 def score(metric: Metric, table: np.ndarray, *, seed: int = 0, groups: Sequence[Hashable] | None = None) -> Score:
@@ -29,19 +28,23 @@ def score(metric: Metric, table: np.ndarray, *, seed: int = 0, groups: Sequence[
 
     `groups` (one a pair: a source document, a writer) are drawn as wholes. An empty table has no value (NaN).
     """
-    n = len(table)
-    if n == 0:
+    if len(table) == 0:
         return Score(metric.name, nan, nan, nan, 0, metric.signature)
-    value = metric.value(table.sum(axis=0))
-    if metric.proportion and groups is None:
-        low, high = wilson(int(table[:, 0].sum()), n)
+    by_wilson = metric.proportion and groups is None
+    found = Tally(table.sum(axis=0), table[:0]) if by_wilson else tally(by_group(table, groups), seed)
+    return score_of(metric, found, len(table), seed=seed, grouped=groups is not None)
+
+
+def score_of(metric: Metric, found: Tally, n: int, *, seed: int, grouped: bool = False) -> Score:
+    """The Score of n pairs from their tally."""
+    sums = found.sums.tolist()
+    value, n = metric.value(sums), int(sums[1]) if metric.proportion else n
+    if metric.proportion and not grouped:
+        low, high = wilson(int(sums[0]), n) if n else (nan, nan)
         method = "wilson"
     else:
-        import numpy as np
-
-        values = np.array([metric.value(summed) for summed in resampled(_by_group(table, groups), seed)])
-        low, high = np.quantile(values, [0.025, 0.975]).tolist()
-        method = f"bootstrap {RESAMPLES} seed {seed}" + (" by group" if groups is not None else "")
+        low, high = _percentiles(_values(metric, found.resamples))
+        method = f"bootstrap {RESAMPLES} seed {seed}" + (" by group" if grouped else "")
     return Score(metric.name, value, low, high, n, f"{metric.signature}|interval:{method}")
 
 
@@ -65,6 +68,36 @@ def mcnemar(wins: int, losses: int) -> float:
     return min(1.0, 2 * total / 2**n) if n < 1000 else min(1.0, float((2 * total * 10**18) >> n) / 1e18)
 
 
+def holm(ps: Sequence[float]) -> list[float]:
+    """The p values, raised for being several (Holm, 1979): each below 0.05 is still a finding. NaN is not counted."""
+    tested = sorted((i for i, p in enumerate(ps) if not isnan(p)), key=lambda i: ps[i])
+    adjusted, highest = list(ps), 0.0
+    for rank, i in enumerate(tested):
+        highest = max(highest, min(1.0, (len(tested) - rank) * ps[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Pairs on which tuned is better, and on which it is worse."""
+
+    wins: int
+    losses: int
+
+    def __add__(self, other: Outcomes) -> Outcomes:
+        return Outcomes(self.wins + other.wins, self.losses + other.losses)
+
+
+def outcomes(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray) -> Outcomes:
+    """Wins and losses of tuned over the pairs, by the metric's value of each."""
+    differ = (base_table != tuned_table).any(axis=1)
+    rows = zip(base_table[differ].tolist(), tuned_table[differ].tolist(), strict=True)
+    gains = [metric.value(tuned) - metric.value(base) for base, tuned in rows]
+    up, down = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    return Outcomes(up, down) if metric.higher_is_better else Outcomes(down, up)
+
+
 def compare(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray, *, seed: int = 0,
             groups: Sequence[Hashable] | None = None) -> Comparison:
     """Tuned minus base over the same pairs, by the paired bootstrap; the verdict is on the metric's better side.
@@ -78,66 +111,62 @@ def compare(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray, *, 
     n, k = base_table.shape
     if n == 0:
         return Comparison(metric.name, nan, nan, nan, 0, 0, 0, 0, nan, "no difference shown (no pairs)")
-    both = np.hstack([base_table, tuned_table])
-    sign = 1 if metric.higher_is_better else -1
-    gains = [sign * (metric.value(row[k:]) - metric.value(row[:k])) if (row[k:] != row[:k]).any() else 0.0
-             for row in both]
-    wins, losses = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
-    summed = both.sum(axis=0)
-    delta = metric.value(summed[k:]) - metric.value(summed[:k])
-    deltas = np.array([metric.value(s[k:]) - metric.value(s[:k]) for s in resampled(_by_group(both, groups), seed)])
-    low, high = np.quantile(deltas, [0.025, 0.975]).tolist()
-    if metric.proportion and groups is None:
-        p = mcnemar(wins, losses)
+    both = tally(by_group(np.hstack([base_table, tuned_table]), groups), seed)
+    base, tuned = both.of(slice(k)), both.of(slice(k, None))
+    return comparison_of(metric, base, tuned, outcomes(metric, base_table, tuned_table), n, grouped=groups is not None)
+
+
+def comparison_of(metric: Metric, base: Tally, tuned: Tally, found: Outcomes, n: int, *,
+                  grouped: bool = False) -> Comparison:
+    """The Comparison of n pairs from the tallies of the two columns, which must be of the same draws."""
+    n = int(base.sums[1]) if metric.proportion else n
+    delta = metric.value(tuned.sums.tolist()) - metric.value(base.sums.tolist())
+    deltas = _values(metric, tuned.resamples) - _values(metric, base.resamples)
+    low, high = _percentiles(deltas)
+    if metric.proportion and not grouped:
+        p = mcnemar(found.wins, found.losses) if n else nan
     else:
         tail = min((deltas <= 0).sum(), (deltas >= 0).sum())
-        p = min(1.0, 2 * (tail + 1) / (RESAMPLES + 1))
-    verdict = _verdict(metric, delta, low, high, p, n, float(deltas.std()))
-    return Comparison(metric.name, delta, low, high, wins, n - wins - losses, losses, n, p, verdict)
+        p = nan if isnan(delta) else min(1.0, 2 * (int(tail) + 1) / (RESAMPLES + 1))
+    detectable = DETECTABLE * float(deltas.std())
+    comparison = Comparison(metric.name, delta, low, high, found.wins, n - found.wins - found.losses, found.losses, n,
+                            p, "", detectable)
+    return replace(comparison, verdict=_verdict(metric, comparison))
 
 
-def _verdict(metric: Metric, delta: float, low: float, high: float, p: float, n: int, error: float) -> str:
-    if p < SIGNIFICANT and not low <= 0 <= high:
-        return "better" if (delta > 0) == metric.higher_is_better else "worse"
-    if error == 0:
-        return f"no difference shown (the same counts on all {n} pairs)"
-    least = DETECTABLE * error
-    shown = f"{least * 100:.1f} points" if metric.unit == "%" else f"{least:.2g}"
-    return f"no difference shown ({n} pairs would show one of {shown})"
+def compare_parts(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray,
+                  parts: Mapping[str, Sequence[int]], *, seed: int = 0) -> dict[str, Comparison]:
+    """A Comparison of each part (name -> its rows), whose p values are raised by Holm's method for being several."""
+    found = {name: compare(metric, base_table[list(rows)], tuned_table[list(rows)], seed=seed)
+             for name, rows in parts.items()}
+    adjusted = holm([comparison.p for comparison in found.values()])
+    raised = [replace(comparison, p=p) for comparison, p in zip(found.values(), adjusted, strict=True)]
+    return {name: replace(comparison, verdict=_verdict(metric, comparison))
+            for name, comparison in zip(found, raised, strict=True)}
 
 
-def _by_group(table: np.ndarray, groups: Sequence[Hashable] | None) -> np.ndarray:
-    """Counts summed over each group; without groups, the table itself."""
-    if groups is None:
-        return table
+def _values(metric: Metric, resamples: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    if len(groups) != len(table):
-        raise ValueError(f"{len(groups)} groups for {len(table)} pairs")
-    numbers: dict[Hashable, int] = {}
-    index = [numbers.setdefault(group, len(numbers)) for group in groups]
-    summed = np.zeros((len(numbers), table.shape[1]))
-    np.add.at(summed, index, table)
-    return summed
+    return np.array([metric.value(summed) for summed in resamples.tolist()])
 
 
-def resampled(table: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """Summed counts of each of 10,000 resamples of the rows, drawn with replacement.
-
-    Equal rows are drawn together, which changes nothing but the time.
-    """
+def _percentiles(values: np.ndarray) -> tuple[float, float]:
+    """The middle 95 %; resamples in which there was nothing to count are left out."""
     import numpy as np
 
-    rows, often = np.unique(table, axis=0, return_counts=True)
-    random, n = np.random.default_rng(seed), len(table)
-    few = len(rows) * 8 < n
-    kinds = np.repeat(np.arange(len(rows)), often)
-    step = max(1, CELLS // (len(rows) if few else n))
-    for start in range(0, RESAMPLES, step):
-        size = min(step, RESAMPLES - start)
-        if few:
-            weights = random.multinomial(n, often / n, size=size)
-        else:
-            drawn = kinds[random.integers(0, n, size=(size, n))] + np.arange(size)[:, None] * len(rows)
-            weights = np.bincount(drawn.ravel(), minlength=size * len(rows)).reshape(size, len(rows))
-        yield from weights @ rows
+    values = values[~np.isnan(values)]
+    with np.errstate(invalid="ignore"):  # Between infinite values there is nothing.
+        low, high = np.quantile(values, [0.025, 0.975]).tolist() if len(values) else (nan, nan)
+    return low, high
+
+
+def _verdict(metric: Metric, c: Comparison) -> str:
+    if c.n == 0 or isnan(c.delta):
+        return "no difference shown (no pairs)"
+    if c.p < SIGNIFICANT and not c.low <= 0 <= c.high:
+        return "better" if (c.delta > 0) == metric.higher_is_better else "worse"
+    if c.detectable == 0:
+        return f"no difference shown (none in any resample of the {c.n} pairs)"
+    shown = f"{c.detectable * 100:.1f} points" if metric.unit == "%" else f"{c.detectable:.2g}"
+    return f"no difference shown ({c.n} pairs would show one of {shown})"

@@ -1,0 +1,153 @@
+"""Score one or several columns of predictions against their references: the front door of this room.
+
+Takes strings (or Predictions) and references, gives Scores, Comparisons and Ledgers. Pairs are worked through in
+pieces, on all cores where there are many, and of each piece only its tally is kept: memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from latexocr.errors import UserError
+from latexocr.latex.aliases import NO_ALIASES, Aliases
+from latexocr.records import Prediction
+from latexocr.scoring.failures import Ledger
+from latexocr.scoring.metrics import METRICS, Comparison, Metric, Score, metrics
+from latexocr.scoring.piecework import Job, contests, places, stack, worked
+from latexocr.scoring.resampling import Tally, by_group, no_tally, tally
+from latexocr.scoring.statistics import Outcomes, comparison_of, score_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Formulas = Sequence[str] | Mapping[str, str]
+"""Formulas in the order of the references, or id -> formula."""
+Answers = Formulas | Sequence[Prediction]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """All that text alone says of one or several columns; comparisons are of each later column with the first."""
+
+    scores: Mapping[str, Sequence[Score]]
+    comparisons: Sequence[Comparison]
+    ledgers: Mapping[str, Ledger]
+
+
+def score(predictions: Answers, references: Formulas, *, names: Sequence[str] | None = None,
+          aliases: Aliases = NO_ALIASES, seed: int = 0) -> dict[str, Score]:
+    """Name of a metric -> its Score over all pairs; all of METRICS unless named.
+
+    score(["x^2"], ["x^{2}"])["exact_visual"].value == 1.0
+    Raises UserError where predictions and references are not of the same ids, or not as many.
+    """
+    found = assess(references, {"predictions": predictions}, chosen=choose(names, aliases), seed=seed)
+    return {one.metric: one for one in found.scores["predictions"]}
+
+
+def compare(base: Answers, tuned: Answers, references: Formulas, *, names: Sequence[str] | None = None,
+            aliases: Aliases = NO_ALIASES, seed: int = 0) -> dict[str, Comparison]:
+    """Name of a metric -> tuned minus base over the same pairs, with a verdict."""
+    found = assess(references, {"base": base, "tuned": tuned}, chosen=choose(names, aliases), seed=seed)
+    return {one.metric: one for one in found.comparisons}
+
+
+def choose(names: Sequence[str] | None = None, aliases: Aliases = NO_ALIASES) -> dict[str, Metric]:
+    """The metrics of these names, ours or those of others (`variants`). Raises UserError on an unknown name."""
+    from latexocr.scoring.variants import VARIANTS
+
+    ours = metrics(aliases)
+    if names is None:
+        return ours
+    known = ours | VARIANTS
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"no metric {', '.join(map(repr, unknown))}. There are: {', '.join(known)}.")
+    return {name: known[name] for name in names}
+
+
+def assess(references: Formulas, columns: Mapping[str, Answers], *, chosen: Mapping[str, Metric] = METRICS,
+           seed: int = 0, groups: Sequence[Hashable] | None = None, workers: int | None = None) -> Assessment:
+    """The assessment of columns of predictions.
+
+    `groups` (one a pair: a source document, a writer) are drawn as wholes. `workers` processes share the work, as many
+    as there are cores unless given; they change no number. Raises UserError where a column does not fit the references.
+    """
+    answers = {name: _in_order(name, column, references) for name, column in columns.items()}
+    expected = list(references.values()) if isinstance(references, Mapping) else references
+    if not expected:
+        raise UserError("no pairs to score. Give predictions and their references.")
+    job = Job(expected, answers, chosen, seed, tallied=groups is None)
+    found, tables = no_tally(_width(chosen, answers)), []
+    contested: dict[tuple[str, str], Outcomes] = {}
+    ledgers = dict.fromkeys(answers, Ledger())
+    for part in worked(job, workers or len(os.sched_getaffinity(0))):
+        found = found + part.tally if part.tally else found
+        tables += [] if part.table is None else [part.table]
+        contested = {key: contested.get(key, Outcomes(0, 0)) + more for key, more in part.outcomes.items()}
+        ledgers = {name: ledgers[name] + more for name, more in part.ledgers.items()}
+    if groups is not None:
+        import numpy as np
+
+        found = tally(by_group(np.vstack(tables), groups), seed)
+    scores, comparisons = _read(found, contested, chosen, list(answers), len(expected), seed, groups is not None)
+    return Assessment(scores, comparisons, ledgers)
+
+
+def summarize(tables: Mapping[str, Mapping[str, np.ndarray]], *, chosen: Mapping[str, Metric] = METRICS, seed: int = 0,
+              groups: Sequence[Hashable] | None = None) -> tuple[dict[str, list[Score]], list[Comparison]]:
+    """Scores of each column, and comparisons of each later one with the first, from tables (column -> metric -> counts)
+    that are there already: the same numbers as those of `assess`."""
+    stacked = stack(tables)
+    found = tally(by_group(stacked, groups), seed)
+    return _read(found, contests(chosen, tables), chosen, list(tables), len(stacked), seed, groups is not None)
+
+
+def _width(chosen: Mapping[str, Metric], columns: Mapping[str, Sequence[Prediction]]) -> int:
+    return max(place.stop for place in places(chosen, list(columns)).values())
+
+
+def _read(found: Tally, contested: Mapping[tuple[str, str], Outcomes], chosen: Mapping[str, Metric],
+          columns: Sequence[str], n: int, seed: int, grouped: bool) -> tuple[dict[str, list[Score]], list[Comparison]]:
+    """Scores and comparisons from the tally of all columns."""
+    of = {key: found.of(place) for key, place in places(chosen, columns).items()}
+    scores = {column: [score_of(metric, of[column, name], n, seed=seed, grouped=grouped)
+                       for name, metric in chosen.items()] for column in columns}
+    comparisons = [comparison_of(metric, of[columns[0], name], of[other, name], contested[other, name], n,
+                                 grouped=grouped)
+                   for other in columns[1:] for name, metric in chosen.items()]
+    return scores, comparisons
+
+
+def _in_order(name: str, answers: Answers, references: Formulas) -> Sequence[Prediction]:
+    """The answers as Predictions, in the order of the references."""
+    if isinstance(answers, Mapping) != isinstance(references, Mapping):
+        raise UserError(f"{name}: give both predictions and references by id, or both in the same order.")
+    if isinstance(answers, Mapping):
+        refuse_unpaired(name, list(answers), list(references))
+        return [Prediction(id, answers[id]) for id in references]
+    if isinstance(answers, str) or isinstance(references, str):
+        raise UserError(f"{name}: a lone string given. Give lists of formulas.")
+    if len(answers) != len(references):
+        raise UserError(f"{name}: {len(answers)} predictions for {len(references)} references. Each needs one; an "
+                        "answer that is missing is an empty string.")
+    return [answer if isinstance(answer, Prediction) else Prediction(str(place), answer)
+            for place, answer in enumerate(answers)]
+
+
+def refuse_unpaired(name: str, ids: Sequence[str], expected: Sequence[str]) -> None:
+    """Raise UserError, naming ids, where some are missing, extra or doubled."""
+    found, wanted = Counter(ids), set(expected)
+    problems = {"doubled": [id for id, times in found.items() if times > 1],
+                "not among the references": [id for id in found if id not in wanted],
+                "missing": [id for id in expected if id not in found]}
+    if told := [f"{len(bad)} {what} ({_some(bad)})" for what, bad in problems.items() if bad]:
+        raise UserError(f"{name}: ids do not pair with the references: {'; '.join(told)}. Each reference needs one "
+                        "prediction; a failure is one with an empty formula.")
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(map(repr, ids[:5])) + (", ..." if len(ids) > 5 else "")

@@ -1,0 +1,51 @@
+"""What the metrics share of a pair: its canonical forms, tokens, lowest level of equality and token edits.
+
+Takes strings, gives strings and numbers, each computed when first asked for and remembered while its pair is scored.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from latexocr.latex.aliases import NO_ALIASES, Aliases
+from latexocr.latex.canonical import Level, canonical
+from latexocr.latex.tokens import tokenize
+
+KEPT = 1 << 12
+"""Results remembered of each kind. Pairs are scored one after the other, so this need not grow with their number."""
+
+
+@lru_cache(maxsize=KEPT)
+def form(latex: str, level: Level, aliases: Aliases = NO_ALIASES) -> str:
+    """The one spelling of a formula at a level."""
+    return canonical(latex, level, aliases)
+
+
+@lru_cache(maxsize=KEPT)
+def tokens(latex: str, aliases: Aliases = NO_ALIASES) -> tuple[str, ...]:
+    """The tokens of a formula's syntax form: the unit of all metrics but exact match."""
+    return tuple(tokenize(form(latex, Level.SYNTAX, aliases)))
+
+
+@lru_cache(maxsize=KEPT)
+def lowest_level(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> Level | None:
+    """The lowest level at which a pair is equal; None where it is at none. Higher forms are not made for equal pairs:
+    each level contains the one before."""
+    if prediction == reference:
+        return Level.IDENTICAL
+    return next((level for level in Level
+                 if level and form(prediction, level, aliases) == form(reference, level, aliases)), None)
+
+
+@lru_cache(maxsize=KEPT)
+def edits(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> tuple[int, int, int]:
+    """Token edits (insertions, deletions, substitutions), tokens of the prediction, tokens of the reference."""
+    predicted, expected = tokens(prediction, aliases), tokens(reference, aliases)
+    return distance(predicted, expected), len(predicted), len(expected)
+
+
+def distance(a: str | tuple[str, ...], b: str | tuple[str, ...]) -> int:
+    """Levenshtein's distance of two strings, or two rows of tokens."""
+    from rapidfuzz.distance import Levenshtein
+
+    return 0 if a == b else Levenshtein.distance(a, b)

@@ -1,0 +1,136 @@
+"""Pairs -> what is kept of them, piece by piece and on several cores: tallies, wins and losses, the ledger.
+
+Takes references and columns of answers, gives a Part for each piece; parts add up. Of a piece only its part is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from latexocr.records import Prediction
+from latexocr.scoring.failures import Ledger, ledger, scored_text
+from latexocr.scoring.metrics import Metric, tabulate_all
+from latexocr.scoring.resampling import PIECE, Tally, pieces, tally_piece
+from latexocr.scoring.statistics import Outcomes, outcomes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH = 256
+"""Pairs whose metrics and classes are made together, while what they share is remembered."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Columns of predictions of the same references."""
+
+    references: Sequence[str]
+    columns: Mapping[str, Sequence[Prediction]]
+    chosen: Mapping[str, Metric]
+    seed: int
+    tallied: bool = True
+    """Whether pieces are tallied where they are made; otherwise their table is kept."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is kept of a piece. Its table has the counts of all metrics of the first column, then of the next."""
+
+    table: np.ndarray | None
+    tally: Tally | None
+    outcomes: Mapping[tuple[str, str], Outcomes]
+    """Of each later column against the first: (column, metric) -> wins and losses."""
+    ledgers: Mapping[str, Ledger]
+
+
+def worked(job: Job, workers: int) -> Iterator[Part]:
+    """The part of each piece, in order, made by so many processes."""
+    count = pieces(len(job.references))
+    workers = min(workers, count)
+    context = _forking() if workers > 1 else None
+    if context is None:
+        yield from (work(job, piece) for piece in range(count))
+        return
+    with context.Pool(workers, initializer=_take, initargs=(job,)) as pool:
+        yield from pool.imap(_work, range(count))
+
+
+def _forking():
+    """How to start processes that find the job in their memory; None where that is not safe."""
+    from multiprocessing import current_process, get_all_start_methods, get_context
+
+    alone = threading.active_count() == 1 and not current_process().daemon
+    return get_context("fork") if alone and "fork" in get_all_start_methods() else None
+
+
+_job: Job | None = None
+"""The job of a worker process."""
+
+
+def _take(job: Job) -> None:
+    global _job
+    _job = job
+
+
+def _work(piece: int) -> Part:
+    assert _job is not None
+    return work(_job, piece)
+
+
+def work(job: Job, piece: int) -> Part:
+    """The part of one piece."""
+    import numpy as np
+
+    start, end = piece * PIECE, min((piece + 1) * PIECE, len(job.references))
+    tables = {column: [] for column in job.columns}
+    ledgers = dict.fromkeys(job.columns, Ledger())
+    for first in range(start, end, BATCH):
+        span = slice(first, min(first + BATCH, end))
+        for column, found in _tables(job, span).items():
+            tables[column].append(found)
+            ledgers[column] += ledger(zip(job.columns[column][span], job.references[span]), start=first)
+    whole = {column: {name: np.concatenate([part[name] for part in parts]) for name in job.chosen}
+             for column, parts in tables.items()}
+    stacked = stack(whole)
+    return Part(None if job.tallied else stacked,
+                tally_piece(stacked, piece, len(job.references), job.seed) if job.tallied else None,
+                contests(job.chosen, whole), ledgers)
+
+
+def _tables(job: Job, span: slice) -> dict[str, dict[str, np.ndarray]]:
+    """Column -> metric -> counts; pair by pair over the columns, which share the reference."""
+    pairs = [(scored_text(answer, reference), reference)
+             for reference, *answers in zip(job.references[span], *(column[span] for column in job.columns.values()))
+             for answer in answers]
+    found = tabulate_all(job.chosen, pairs)
+    return {column: {name: table[place::len(job.columns)] for name, table in found.items()}
+            for place, column in enumerate(job.columns)}
+
+
+def stack(tables: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
+    """All tables of all columns side by side."""
+    import numpy as np
+
+    return np.hstack([table for column in tables.values() for table in column.values()])
+
+
+def places(chosen: Mapping[str, Metric], columns: Sequence[str]) -> dict[tuple[str, str], slice]:
+    """(column, metric) -> its columns in the stacked table."""
+    found, at = {}, 0
+    for column in columns:
+        for name, metric in chosen.items():
+            width = len(metric.counts("", ""))
+            found[column, name] = slice(at, at + width)
+            at += width
+    return found
+
+
+def contests(chosen: Mapping[str, Metric], tables: Mapping[str, Mapping[str, np.ndarray]]
+             ) -> dict[tuple[str, str], Outcomes]:
+    """Wins and losses of each later column against the first, in each metric."""
+    base, *others = tables
+    return {(other, name): outcomes(metric, tables[base][name], tables[other][name])
+            for other in others for name, metric in chosen.items()}

@@ -1,0 +1,126 @@
+r"""What stands in a formula, and in which structures, read off the tokens of its syntax form in one pass.
+
+Takes tokens, gives bags (Counters). Never raises: of what cannot be parsed, the part that can be seen is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from latexocr.latex import commands as tex
+from latexocr.latex.aliases import NO_ALIASES, Aliases
+from latexocr.latex.canonical import Level
+from latexocr.latex.commands import names
+from latexocr.latex.tokens import tokenize
+from latexocr.scoring.forms import KEPT, form, tokens
+
+ROLES = {"^": ("sup",), "_": ("sub",), r"\sqrt": ("root",)} | dict.fromkeys(
+    names(r"\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom"), ("below", "above"))
+"""Token -> the structures that its arguments stand in, the last argument first."""
+UNDRAWN = frozenset(ROLES) | tex.STYLES | tex.SIZES | tex.SPACES | frozenset(tex.FONT_COMMANDS) | names(
+    r"{ } & \\ \left \right \middle \limits \nolimits \displaylimits \text \mbox \operatorname \operatorname*"
+    r" \mathop \mathrel \mathbin \mathord \mathopen \mathclose \mathinner \mathpunct \phantom \hphantom"
+    r" \vphantom") | {" "}
+"""Tokens that are no symbols: they place, group, or choose a font."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The bags of one formula."""
+
+    symbols: Counter[str]
+    """Drawn symbols, wherever they stand."""
+    structures: Counter[str]
+    """Scripts, fractions, roots and grids, each with those it lies in: "above/sup" is a superscript in a numerator."""
+    grids: Counter[str]
+    """Matrices, arrays and alignments as rows x columns."""
+
+
+@lru_cache(maxsize=KEPT)
+def parts(latex: str, aliases: Aliases = NO_ALIASES) -> Parts:
+    """The symbols, structures and grids of a formula, at the syntax level."""
+    return read(tokens(latex, aliases))
+
+
+def read(row: Sequence[str]) -> Parts:
+    """The symbols, structures and grids in a row of tokens."""
+    found = Parts(Counter(), Counter(), Counter())
+    levels = [_Level("")]
+    for token in row:
+        level = levels[-1]
+        if token == "{":
+            role = level.awaited.pop() if level.awaited else ""
+            levels.append(_Level(f"{level.path}{role}/" if role else level.path))
+        elif token in ("}", "]") or token.startswith(r"\end{"):
+            _close(levels, token, found)
+        elif token == "[" and level.awaited[-1:] == ["root"]:
+            levels.append(_Level(f"{level.path}index/", closing="]"))
+        elif token.startswith(r"\begin{"):
+            found.structures[f"{level.path}grid"] += 1
+            levels.append(_Level(f"{level.path}grid/", closing=rf"\end{{{token[7:-1]}}}"))
+        elif token in ROLES:
+            level.awaited += ROLES[token]
+            found.structures[level.path + ROLES[token][0]] += 1
+        else:
+            level.read(token)
+            if token not in UNDRAWN and not token.startswith(tex.SPACE_PREFIXES):
+                found.symbols[token] += 1
+    return found
+
+
+class _Level:
+    """What is open at one depth: the structures around it, arguments still to come, and rows and columns of a grid."""
+
+    def __init__(self, path: str, closing: str = "}"):
+        self.path, self.closing = path, closing
+        self.awaited: list[str] = []
+        self.rows = self.columns = self.column = 1
+
+    def read(self, token: str) -> None:
+        """One token that opens nothing."""
+        if token == "&":
+            self.column += 1
+            self.columns = max(self.columns, self.column)
+        elif token.startswith("\\\\"):
+            self.rows += 1
+            self.column = 1
+        elif self.awaited:
+            self.awaited.pop()
+
+
+def _close(levels: list[_Level], token: str, found: Parts) -> None:
+    if token == "]" and levels[-1].closing != "]":
+        found.symbols[token] += 1
+    elif len(levels) > 1 and levels[-1].closing == token:
+        closed = levels.pop()
+        if token.startswith(r"\end{"):
+            found.grids[f"{closed.rows}x{closed.columns}"] += 1
+
+
+def common(a: Counter[str], b: Counter[str]) -> tuple[float, float]:
+    """Twice what two bags share, and the size of both: summed, their ratio is F1."""
+    shared = a.total() if a == b else sum(min(times, b[item]) for item, times in a.items() if item in b)
+    return 2 * shared, a.total() + b.total()
+
+
+@lru_cache(maxsize=KEPT)
+def balanced(latex: str) -> bool:
+    r"""Whether all braces, \left and \right, \begin and \end close as TeX wants them to, the surface form read."""
+    return _closes(tokenize(form(latex, Level.SURFACE)))
+
+
+def _closes(row: Iterable[str]) -> bool:
+    open_now: list[str] = []
+    for token in row:
+        if token == "{":
+            open_now.append("}")
+        elif token == r"\left":
+            open_now.append(r"\right")
+        elif token.startswith(r"\begin{"):
+            open_now.append(rf"\end{{{token[7:-1]}}}")
+        elif (token in ("}", r"\right") or token.startswith(r"\end{")) and (not open_now or open_now.pop() != token):
+            return False
+    return not open_now
