@@ -37,7 +37,7 @@ LOOSE = (r"\DeclareMathSizes{10}{10}{%(script)s}{%(smaller)s}\AtBeginDocument{\s
 """How writing by hand differs from TeX's layout: larger scripts, further up and down, wider spaces."""
 
 
-DELIMITERS, CALM = frozenset("()[]{}|‖⟨⟩⌊⌋⌈⌉=<>"), 0.4
+DELIMITERS, CALM = frozenset("()[]{}|‖⟨⟩⌊⌋⌈⌉=<>−-"), 0.4
 """What would be read as another of its kind when it wobbles as much as letters do, and how much less it does."""
 ACCENTS = frozenset(("hat", "caron", "bar", "vec", "dot", "ddot", "tilde", "grave", "acute", "breve"))
 OPERATORS = frozenset("∑∏∫∮⋃⋂")
@@ -106,7 +106,7 @@ def _layout(rng: np.random.Generator) -> str:
 
 def _style(hands: Hands, rng: np.random.Generator) -> Style:
     weights = np.array([0.3 if name in SCRIPT_HANDS else 1.0 for name in hands.names])
-    loose = rng.uniform(0.4, 1.5)
+    loose = float(np.clip(np.exp(rng.normal(0, 0.4)), 0.35, 2.2))
     hand = int(rng.choice(len(weights), p=weights / weights.sum()))
     return Style(hand=hand, mixture=rng.uniform(0.1, 0.55), operators=rng.uniform(0.62, 1.05),
                  pen=float(np.clip(0.75 * np.exp(rng.normal(0, 0.22)), 0.5, 1.4)), slant=rng.normal(0.05, 0.13),
@@ -227,6 +227,7 @@ def _places(glyphs: Sequence[Glyph], shapes: Sequence[Shape], style: Style, rng:
     signs = ~letter & ~rule & ~root
     size[signs] *= np.exp(rng.normal(0, 1.2 * style.shake, (int(signs.sum()), 2)))
     size[np.array([_name(g) in OPERATORS for g in glyphs])] *= style.operators
+    size[np.array([_name(g) in ("∫", "∮") for g in glyphs], bool), 0] *= rng.uniform(1.0, 1.7)
     middle = np.stack([style.spread * (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], axis=1)
     middle[:, 1] -= np.where(letter, (size[:, 1] - high) / 2, 0)
     accent = np.array([_name(g) in ACCENTS for g in glyphs])
