@@ -6,6 +6,7 @@ not accept a formula or no hand can write it. Knows nothing of models.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ def _layout(rng: np.random.Generator) -> str:
 
 def _style(hands: Hands, rng: np.random.Generator) -> Style:
     weights = np.array([0.3 if name in SCRIPT_HANDS else 1.0 for name in hands.names])
-    loose = float(np.clip(np.exp(rng.normal(0, 0.4)), 0.35, 2.2))
+    loose = float(np.clip(np.exp(rng.normal(0, 0.4)), 0.35, 1.9))
     hand = int(rng.choice(len(weights), p=weights / weights.sum()))
     return Style(hand=hand, mixture=rng.uniform(0.1, 0.55), operators=rng.uniform(0.62, 1.05),
                  pen=float(np.clip(0.75 * np.exp(rng.normal(0, 0.22)), 0.5, 1.4)), slant=rng.normal(0.05, 0.13),
@@ -271,21 +272,28 @@ def _draw(points: np.ndarray, owners: np.ndarray, glyphs: Sequence[Glyph], shape
     thick = max(2.0, style.pen * scale * SMOOTH)
     radius = thick / 2
     pixels = points * (scale * SMOOTH)
-    at = 0
-    for shape in shapes:
-        start = 0
-        for end in shape.ends:
-            line = pixels[at + start : at + end]
-            flat = line.ravel().tolist()
-            if len(line) > 1:
-                pencil.line(flat, fill=0, width=round(thick))
-            spot = radius if len(line) > 1 else 1.25 * radius
-            for x, y in zip(flat[::2], flat[1::2], strict=True):
-                pencil.ellipse((x - spot, y - spot, x + spot, y + spot), fill=0)
-            start = end
-        at += len(shape.points)
+    round_at = _corners(pixels)
+    start = 0
+    for end in itertools.accumulate(b - a for shape in shapes for a, b in itertools.pairwise((0, *shape.ends))):
+        line = pixels[start:end]
+        spot = radius if len(line) > 1 else 1.25 * radius
+        if len(line) > 1:
+            pencil.line(line.ravel().tolist(), fill=0, width=round(thick))
+        round_at[[start, end - 1]] = True
+        for x, y in line[round_at[start:end]].tolist():
+            pencil.ellipse((x - spot, y - spot, x + spot, y + spot), fill=0)
+        start = end
     firsts = np.searchsorted(owners, np.arange(len(glyphs)))
     low, top = np.minimum.reduceat(points, firsts), np.maximum.reduceat(points, firsts)
     boxes = np.round(np.concatenate([low, top], axis=1), 3).tolist()
     placed = [Glyph(glyph.font, glyph.code, *box) for glyph, box in zip(glyphs, boxes, strict=True)]
     return Drawing(canvas.reduce(SMOOTH), placed)
+
+
+def _corners(points: np.ndarray) -> np.ndarray:
+    """Where a line turns by more than some 15 degrees, so that the pen's roundness shows."""
+    found = np.zeros(len(points), dtype=bool)
+    steps = np.diff(points, axis=0)
+    before, after = steps[:-1], steps[1:]
+    found[1:-1] = (before * after).sum(axis=1) < 0.965 * np.hypot(*before.T) * np.hypot(*after.T)
+    return found
