@@ -8,6 +8,7 @@ so a large set does not fill the memory. Code that comes with a data set is neve
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -54,16 +55,28 @@ def _builder(name: str, parts: list[str]) -> tuple[DatasetBuilder, str]:
         import datasets
     except ImportError as e:
         raise UserError(f"hf:{name}: needs the package datasets. Install it: pip install 'latexocr[train]'.") from e
+    readings = [(parts[0], "".join(parts[1:]))] if parts else []
+    if len(parts) < 2:
+        readings.append((None, "".join(parts)))
     reachable = Path(name).is_dir() or _reachable(name)
     with contextlib.nullcontext() if reachable else _offline():
-        attempts = [(part, rest) for part, rest in ((parts[0], parts[1:]), (None, parts)) if len(rest) < 2] \
-            if parts else [(None, [])]
-        for config, rest in attempts:
+        for source, (config, split) in itertools.product(_sources(name, reachable=reachable), readings):
             try:
-                return datasets.load_dataset_builder(name, config), "".join(rest)
-            except (ValueError, FileNotFoundError, ConnectionError) as e:
+                return datasets.load_dataset_builder(source, config), split
+            except (ValueError, OSError) as e:
                 reason = e
     raise _refused(name, reason, reachable=reachable) from reason
+
+
+def _sources(name: str, *, reachable: bool) -> Iterator[str]:
+    """What to ask `datasets` for: the name, which without a network means what it prepared once; the fetched files."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    yield name
+    if not reachable:
+        with contextlib.suppress(LocalEntryNotFoundError):
+            yield snapshot_download(name, repo_type="dataset", local_files_only=True)
 
 
 def _refused(name: str, reason: Exception, *, reachable: bool) -> UserError:

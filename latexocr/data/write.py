@@ -1,38 +1,169 @@
-"""Samples written so that they load again.
+"""Samples written for this program, and for others: JSON lines with pictures, a `datasets` data set, conversations.
 
-Takes samples and a folder. Knows nothing of where the samples came from.
+Takes samples one after the other, so that a large set passes through in little memory. Knows nothing of where they
+came from, nor of what a model is asked: whoever wants conversations hands in the function that makes them.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from latexocr.data.pictures import png
+from latexocr.data.pictures import FORMATS, picture_bytes, png
 from latexocr.errors import UserError
-from latexocr.records import Sample
+from latexocr.records import Sample, json_lines
+
+FORMS = ("jsonl", "datasets", "conversation")
+Conversation = Callable[[Any, "str | None"], list[dict[str, Any]]]
+"""Messages of a picture and its formula."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a conversion wrote."""
+
+    path: Path
+    """The file of JSON lines, or the folder for `datasets.load_from_disk`."""
+    count: int
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Ids of samples that other trainers would fail on, each with the reason. JSON lines leave nothing out."""
+
+
+def convert(samples: Iterable[Sample], out: Path, form: str, conversation: Conversation | None = None) -> Written:
+    """Write samples to the folder `out`.
+
+    "jsonl": `samples.jsonl` and `images/`, see `write_samples`. "datasets": columns `image`, `text`, `id`, `subset`.
+    "conversation": columns `messages` (with text and image parts, by `conversation`), `images` and `id`, as TRL's
+    and Unsloth's trainers take them. Raises UserError where something is there already.
+    """
+    if form not in FORMS:
+        raise UserError(f"'{form}' is no form to convert to. Expected {', '.join(FORMS)}.")
+    if form == "jsonl":
+        index = write_samples(out, samples)
+        return Written(index, sum(1 for _ in json_lines(index)))
+    if form == "conversation" and conversation is None:
+        raise ValueError("the form 'conversation' needs the function that makes conversations")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is already there. Choose another folder, or remove it first.")
+    left_out: list[tuple[str, str]] = []
+    rows = _rows(samples, left_out, conversation if form == "conversation" else None)
+    return Written(out, _save(rows, out, conversations=form == "conversation"), tuple(left_out))
 
 
 def write_samples(folder: Path, samples: Iterable[Sample]) -> Path:
     """Write `folder/samples.jsonl` and `folder/images/`, which `load(folder)` reads back equal; the path of the former.
 
-    Files are copied as they are, pictures in memory become PNG. Raises UserError where samples are already there.
+    Files are copied as they are, pictures in memory become PNG. The list is called `samples.jsonl.part` until it is
+    whole; what was killed goes on from there when called with the same samples. Raises UserError where samples are
+    already there, or others were begun.
     """
-    index = folder / "samples.jsonl"
+    index, begun = folder / "samples.jsonl", folder / "samples.jsonl.part"
     if index.exists():
         raise UserError(f"{index} is already there. Choose another folder, or remove it first.")
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    rows = []
-    for number, sample in enumerate(samples):
-        in_memory = not isinstance(sample.image, Path)
-        name = f"images/{number:06d}{'.png' if in_memory else sample.image.suffix}"
-        if in_memory:
-            (folder / name).write_bytes(png(sample.image))
-        elif sample.image.is_file():
-            shutil.copyfile(sample.image, folder / name)
-        row = {"id": sample.id, "image": name, "latex": sample.latex, "subset": sample.subset}
-        rows.append(json.dumps(row) + "\n")
-    index.write_text("".join(rows), encoding="utf-8")
+    done = _begun(begun)
+    number = -1
+    with begun.open("a", encoding="utf-8") as file:
+        for number, sample in enumerate(samples):
+            if number < len(done):
+                if done[number] != (sample.id, sample.latex):
+                    raise _other(begun)
+                continue
+            row = {"id": sample.id, "image": _copied(sample, folder, number), "latex": sample.latex,
+                   "subset": sample.subset}
+            file.write(json.dumps(row) + "\n")
+    if number + 1 < len(done):
+        raise _other(begun)
+    os.replace(begun, index)
     return index
+
+
+def _begun(path: Path) -> list[tuple[str, str | None]]:
+    """Id and formula of the samples that a killed call has written; the line it was writing is cut off."""
+    if not path.exists():
+        return []
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+    return [(row["id"], row["latex"]) for _, row in json_lines(path)]
+
+
+def _other(begun: Path) -> UserError:
+    return UserError(f"{begun}: begun with other samples than these. Choose another folder, or remove it first.")
+
+
+def _copied(sample: Sample, folder: Path, number: int) -> str:
+    in_memory = not isinstance(sample.image, Path)
+    name = f"images/{number:06d}{'.png' if in_memory else sample.image.suffix}"
+    if in_memory:
+        (folder / name).write_bytes(png(sample.image))
+    elif sample.image.is_file():
+        shutil.copyfile(sample.image, folder / name)
+    return name
+
+
+def _rows(samples: Iterable[Sample], left_out: list[tuple[str, str]],
+          conversation: Conversation | None) -> Iterator[dict[str, Any]]:
+    for sample in samples:
+        content = picture_bytes(sample.image)
+        if reason := _unfit(sample, content, answered=conversation is not None):
+            left_out.append((sample.id, reason))
+            continue
+        picture = {"bytes": content, "path": None}
+        if conversation is None:
+            yield {"image": picture, "text": sample.latex, "id": sample.id, "subset": sample.subset}
+        else:
+            messages = [{"role": message["role"], "content": [{"type": part["type"], "text": part.get("text")}
+                                                              for part in message["content"]]}
+                        for message in conversation(None, sample.latex)]
+            yield {"messages": messages, "images": [picture], "id": sample.id}
+
+
+def _unfit(sample: Sample, content: bytes | None, *, answered: bool) -> str:
+    """Why a trainer would fail on a sample, or learn nothing from it; empty where it would not."""
+    from PIL import Image
+
+    if answered and sample.latex is None:
+        return "no reference"
+    if content is None:
+        return f"{sample.image}: no such file, or it cannot be read"
+    try:
+        (sample.id + (sample.latex or "") + sample.subset).encode()
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+            picture.load()
+    except UnicodeEncodeError:
+        return "half a character in its text"
+    except Exception as e:  # Pillow's decoders raise whatever a broken file leads them to.
+        return f"cannot be opened as a picture ({str(e) or type(e).__name__})"
+    return ""
+
+
+def _save(rows: Iterator[dict[str, Any]], out: Path, *, conversations: bool) -> int:
+    """Write rows as a `datasets` data set, by way of a file beside it; their number."""
+    try:
+        from datasets import Dataset, Features, Image, List, Value
+        from datasets.arrow_writer import ArrowWriter
+    except ImportError as e:
+        raise UserError("This form needs the package datasets. Install it: pip install 'latexocr[train]'.") from e
+    text = Value("string")
+    part = {"type": text, "text": text}
+    features = Features({"messages": List({"role": text, "content": List(part)}), "images": List(Image()), "id": text}
+                        if conversations else {"image": Image(), "text": text, "id": text, "subset": text})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    begun = out.with_name(out.name + ".part")
+    try:
+        with ArrowWriter(path=str(begun), features=features, writer_batch_size=100) as writer:
+            for row in rows:
+                writer.write(row)
+            count, _ = writer.finalize()
+        if not count:
+            raise UserError(f"{out}: nothing to write, no sample can be trained on.")
+        Dataset.from_file(str(begun)).save_to_disk(out)
+    finally:
+        begun.unlink(missing_ok=True)
+    return count

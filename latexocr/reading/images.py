@@ -7,6 +7,7 @@ same `fit` and `place`. Knows nothing of models.
 from __future__ import annotations
 
 import bisect
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ MARGIN = 4
 """White pixels around the ink, at least."""
 INK = 160
 """Grey value below which a pixel of a flattened picture counts as ink."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Read whatever the name ends in. Pillow reads more, and some of it runs a program: EPS is handed to Ghostscript."""
 LARGEST_SIDE = 3000
 """Larger pictures are shrunk before anything else, in pixels."""
 FAINTEST = 24
@@ -70,11 +73,14 @@ def flatten(image: Path | str | Image | np.ndarray) -> np.ndarray:
 
     name = str(image) if isinstance(image, (str, Path)) else "picture"
     try:
-        opened = Pillow.open(image) if isinstance(image, (str, Path)) else image
-        opened = Pillow.fromarray(opened) if isinstance(opened, np.ndarray) else opened
-        grey = np.asarray(_grey(ImageOps.exif_transpose(opened)), dtype=np.float32)
-    except (OSError, ValueError, TypeError, SyntaxError, Pillow.DecompressionBombError) as e:
+        with warnings.catch_warnings(action="ignore"):  # Pillow's remarks on odd files; none is of use to the reader.
+            opened = Pillow.open(image, formats=FORMATS) if isinstance(image, (str, Path)) else image
+            opened = Pillow.fromarray(opened) if isinstance(opened, np.ndarray) else opened
+            grey = np.asarray(_grey(ImageOps.exif_transpose(opened)), dtype=np.float32)
+    except Exception as e:  # Pillow's decoders raise whatever a broken file leads them to.
         raise UserError(f"{name}: cannot be opened as a picture ({str(e) or type(e).__name__}).") from e
+    if not grey.size:
+        raise UserError(f"{name}: has no pixels; expected a picture of a formula.")
     if np.median(grey) < 128:
         grey = 255 - grey
     grey = _even(grey)
@@ -109,7 +115,7 @@ def _grey(image: Image) -> Image:
     if max(image.size) > LARGEST_SIDE:
         image = image.reduce(-(-max(image.size) // LARGEST_SIDE))
     if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float64)
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0).clip(0)
         return Pillow.fromarray((255 * (values / max(values.max(), 1))).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layers = image.convert("RGBA")
