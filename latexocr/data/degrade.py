@@ -1,13 +1,13 @@
 """What happens to a picture on its way to a reader: from the pen over paper, scanner or camera to the file.
 
 One table, `DEGRADATIONS`, for training and for the robustness suite: `degrade` draws from it for a picture that is
-already prepared and keeps its frame; `degrade_picture` does one of them to a picture as a user has it. Takes and gives
+already prepared and keeps its frame; `degrade_picture` does some of them to a picture as a user has it. Takes and gives
 pixels; the same generator gives the same picture. Knows nothing of formulas or models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,24 +84,27 @@ def degrade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return pixels
 
 
-def degrade_picture(image: Image, name: str, strength: float, rng: np.random.Generator) -> Image:
-    """A picture as a user has it, of any mode and size, after one degradation: mode L or RGB, perhaps another size.
+def degrade_picture(image: Image, changes: Mapping[str, float], rng: np.random.Generator) -> Image:
+    """A picture as a user has it, of any mode and size, after some degradations: mode L or RGB, perhaps another size.
 
-    Strength is as the eye sees it: it grows with the height of the symbols. Light ink on dark paper stays so.
+    `changes` gives each one's strength by name; they happen in the order of the table. Strength is as the eye sees it:
+    it grows with the height of the symbols. Light ink on dark paper stays so.
     """
     from PIL import Image as Pillow
 
-    mode = "L" if image.mode in ("1", "L") or name == "colour" else "RGB"
+    done = {name: degradation for name, degradation in DEGRADATIONS.items() if name in changes}
+    mode = "L" if image.mode in ("1", "L") or "colour" in done else "RGB"
     paper = Pillow.new("RGBA", image.size, "white")
     pixels = np.asarray(Pillow.alpha_composite(paper, image.convert("RGBA")).convert(mode))
     dark = np.median(pixels) < 128
     layers = [255 - layer if dark else layer for layer in np.atleast_3d(pixels).transpose(2, 0, 1)]
     frame = Frame(max(0.5, _glyph_height(np.min(layers, axis=0)) / UNIT_GLYPH), round(0.06 * max(image.size)))
-    if DEGRADATIONS[name].share:
+    if any(degradation.share for degradation in done.values()):
         layers = [np.pad(layer, int(frame.room), constant_values=int(np.median(layer))) for layer in layers]
-    seed = int(rng.integers(2**63))
-    changed = [DEGRADATIONS[name].apply(layer, np.random.default_rng(seed), strength, frame) for layer in layers]
-    result = np.stack(changed, axis=2) if len(changed) > 1 else changed[0]
+    for name, degradation in done.items():
+        seed = int(rng.integers(2**63))  # One for all layers, so that what moves, moves together.
+        layers = [degradation.apply(layer, np.random.default_rng(seed), changes[name], frame) for layer in layers]
+    result = np.stack(layers, axis=2) if len(layers) > 1 else layers[0]
     return Pillow.fromarray(255 - result if dark else result)
 
 
