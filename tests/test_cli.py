@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from latexocr import cli
-from latexocr.cli import measure, options
+from latexocr.cli import options, scores
 from latexocr.cli.options import Verb
 from latexocr.records import Prediction, failure, read_predictions
 
@@ -149,7 +149,7 @@ def test_interruption_is_one_line(monkeypatch, capsys):
     def interrupted(options):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(cli.VERBS, "score", Verb("", "", lambda: measure.Score, interrupted))
+    monkeypatch.setitem(cli.VERBS, "score", Verb("", "", lambda: scores.Score, interrupted))
     assert run("score", "x", "--data", "y") == 130
     assert capsys.readouterr().err.strip().startswith("latexocr: interrupted")
 
@@ -173,7 +173,8 @@ def test_help_of_a_verb_shows_its_example_and_defaults_and_explains_every_option
     assert cli.VERBS[verb].example in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
     for name in cli.VERBS[verb].options().__dataclass_fields__:
-        positional = name in ("paths", "predictions", "adapter") or (verb, name) == ("export", "out")
+        positional = (name in ("paths", "predictions", "adapter", "reference", "prediction")
+                      or (verb, name) == ("export", "out"))
         assert positional or name in ("generate", "loading") or f"--{name.replace('_', '-')}" in out, name
 
 

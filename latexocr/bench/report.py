@@ -17,7 +17,8 @@ from latexocr.bench.judge import HEADLINE, LEVELS, Report, Row
 from latexocr.bench.page import Chart, render
 from latexocr.provenance import write_text
 from latexocr.records import Sample
-from latexocr.scoring.metrics import METRICS, Comparison
+from latexocr.scoring.metrics import Comparison, Score
+from latexocr.scoring.variants import KNOWN
 
 GALLERY = {"losses": 60, "wins": 60, "both-wrong": 60, "wrong": 160, "both-right": 20, "right": 40}
 """Most examples of each outcome on the page, in the order shown."""
@@ -64,7 +65,7 @@ def shown(value: float, metric: str) -> str:
     """A value in the metric's unit, with one decimal: no set at hand is large enough for a second."""
     if not math.isfinite(value):
         return "–"
-    return f"{value * 100 if METRICS[metric].unit == '%' else value:.1f}"
+    return f"{value * 100 if KNOWN[metric].unit == '%' else value:.1f}"
 
 
 def signed(value: float, metric: str) -> str:
@@ -80,8 +81,8 @@ def p_value(p: float) -> str:
 def label(metric: str) -> str:
     """A metric's name in words."""
     kind, _, rest = metric.partition("_")
-    return {"exact": f"exact match, {rest}", "bleu": "BLEU", "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"
-            }.get(kind, metric.replace("_", " "))
+    return {"exact": f"exact match, {rest}", "bleu": f"BLEU, {rest.replace('_', ' ')}" if rest else "BLEU",
+            "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"}.get(kind, metric.replace("_", " "))
 
 
 def _difference(c: Comparison) -> str:
@@ -89,25 +90,29 @@ def _difference(c: Comparison) -> str:
 
 
 def table(report: Report) -> str:
-    """Scores and comparison for a terminal: one line a metric."""
-    columns = list(report.scores)
-    rows = [["", *columns] + (["tuned - base", "p", ""] if report.comparisons else [])]
-    compared = {c.metric: c for c in report.comparisons}
-    for i, first in enumerate(report.scores[columns[0]]):
-        metric = METRICS[first.metric]
+    """Scores and comparison for a terminal: one line a metric, then what else there is to say."""
+    legend = f"n = {len(report.rows)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower"
+    return "\n".join([grid(report.scores, report.comparisons), "", legend, *_headline_lines(report)])
+
+
+def grid(scores: Mapping[str, Sequence[Score]], comparisons: Sequence[Comparison]) -> str:
+    """Scores of each column and their comparison: one line a metric."""
+    columns = list(scores)
+    rows = [["", *columns] + (["tuned - base", "p", ""] if comparisons else [])]
+    compared = {c.metric: c for c in comparisons}
+    for i, first in enumerate(scores[columns[0]]):
+        metric = KNOWN[first.metric]
         row = [f"{label(first.metric)} {'↑' if metric.higher_is_better else '↓'} {metric.unit}"]
         for name in columns:
-            s = report.scores[name][i]
+            s = scores[name][i]
             row.append(f"{shown(s.value, s.metric)} [{shown(s.low, s.metric)}, {shown(s.high, s.metric)}]")
         if c := compared.get(first.metric):
             row += [_difference(c), p_value(c.p), c.verdict.partition(" (")[0]]
         rows.append(row)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    last = 1 + len(columns) + (2 if report.comparisons else 0)
-    lines = ["  ".join(cell.ljust(w) if i in (0, last) else cell.rjust(w)
-                       for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
-    legend = f"n = {len(report.rows)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower"
-    return "\n".join([*lines, "", legend, *_headline_lines(report)])
+    last = 1 + len(columns) + (2 if comparisons else 0)
+    return "\n".join("  ".join(cell.ljust(w) if i in (0, last) else cell.rjust(w)
+                               for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows)
 
 
 def _headline_lines(report: Report) -> list[str]:
@@ -120,11 +125,16 @@ def _headline_lines(report: Report) -> list[str]:
 
 def verdict(report: Report) -> str:
     """The outcome in one sentence; empty with one column."""
-    c = next((c for c in report.comparisons if c.metric == HEADLINE), None)
+    return verdict_line(report.scores, report.comparisons)
+
+
+def verdict_line(columns: Mapping[str, Sequence[Score]], comparisons: Sequence[Comparison]) -> str:
+    """The outcome in the headline metric; empty where two columns were not compared in it."""
+    c = next((c for c in comparisons if c.metric == HEADLINE), None)
     if c is None:
         return ""
     found = {"better": "tuned is better", "worse": "tuned is worse"}.get(c.verdict, c.verdict)
-    base, tuned = (next(s.value for s in scores if s.metric == HEADLINE) for scores in report.scores.values())
+    base, tuned = (next(s.value for s in scores if s.metric == HEADLINE) for scores in columns.values())
     return (f"Exact match (visual): {shown(base, HEADLINE)} % base, {shown(tuned, HEADLINE)} % tuned, difference "
             f"{_difference(c)} points, {'p ' if c.p < 0.001 else 'p = '}{p_value(c.p)}: {found}.")
 
@@ -187,14 +197,14 @@ def _tone(c: Comparison) -> str:
     """Green or red only where the interval leaves out zero."""
     if c.low <= 0 <= c.high:
         return "soft"
-    return "good" if (c.delta > 0) == METRICS[c.metric].higher_is_better else "bad"
+    return "good" if (c.delta > 0) == KNOWN[c.metric].higher_is_better else "bad"
 
 
 def page(report: Report, samples: Sequence[Sample]) -> str:
     """The report as one page that loads nothing from anywhere."""
     columns = list(report.scores)
     compared = {c.metric: c for c in report.comparisons}
-    lines = [{"label": label(s.metric), "metric": METRICS[s.metric], "comparison": compared.get(s.metric),
+    lines = [{"label": label(s.metric), "metric": KNOWN[s.metric], "comparison": compared.get(s.metric),
               "scores": [report.scores[name][i] for name in columns]} for i, s in enumerate(report.scores[columns[0]])]
     run = next(iter(report.runs.values()), None)
     outcomes = Counter(outcome(row) for row in report.rows)

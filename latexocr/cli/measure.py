@@ -1,4 +1,4 @@
-"""The verbs that measure: bench, which reads and scores, and score, for predictions that are there already."""
+"""The verbs that measure: bench, which reads and scores; those that need no model are in `scores`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from latexocr.cli import options as shared
+from latexocr.cli import scores
 from latexocr.cli.options import Folder, Generate, Loading, Verb
 from latexocr.reading import GenerateConfig
 
@@ -31,16 +32,6 @@ class Bench:
     """Read samples again that failed in an earlier run."""
     generate: Generate = GenerateConfig()
     loading: Annotated[Loading, arg(name="")] = Loading()
-
-
-@dataclass(frozen=True)
-class Score:
-    predictions: Annotated[Positional[Path], arg(metavar="FILE")]
-    """JSON lines with 'id' and 'latex'."""
-    data: str
-    """Pictures with references: a folder, FILE.jsonl, im2latex:FOLDER or crohme:FOLDER."""
-    against: Annotated[Path | None, arg(metavar="FILE")] = None
-    """A second predictions file, the base that the first is compared with."""
 
 
 def bench(options: Bench) -> int:
@@ -68,24 +59,8 @@ def bench(options: Bench) -> int:
     return 0
 
 
-def score(options: Score) -> int:
-    from latexocr.bench.judge import evaluate
-    from latexocr.bench.report import table
-    from latexocr.data.sources import load
-    from latexocr.records import read_predictions
-
-    files = [options.against, options.predictions] if options.against else [options.predictions]
-    columns = dict(zip(("base", "tuned"), map(read_predictions, files), strict=False))
-    if not options.against:
-        columns = {options.predictions.name: columns["base"]}
-    print(table(evaluate(load(options.data), columns, runs={})))
-    return 0
-
-
 VERBS = {
     "bench": Verb("Measure a model, or compare two, on pictures with known formulas.",
                   "latexocr bench --data crohme:test2014 --tuned runs/a --out runs/bench",
                   lambda: Bench, bench),
-    "score": Verb("Score a predictions file; no model is needed.",
-                  "latexocr score predictions.jsonl --data crohme:test2014", lambda: Score, score),
-}
+} | scores.VERBS

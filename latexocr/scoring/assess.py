@@ -20,6 +20,7 @@ from latexocr.scoring.metrics import METRICS, Comparison, Metric, Score, metrics
 from latexocr.scoring.piecework import Job, contests, places, stack, worked
 from latexocr.scoring.resampling import Tally, by_group, no_tally, tally
 from latexocr.scoring.statistics import Outcomes, comparison_of, score_of
+from latexocr.scoring.variants import VARIANTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Formulas = Sequence[str] | Mapping[str, str]
 """Formulas in the order of the references, or id -> formula."""
 Answers = Formulas | Sequence[Prediction]
+"""Predictions are paired by id where the references have ids, and by place where they have none."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,6 @@ def compare(base: Answers, tuned: Answers, references: Formulas, *, names: Seque
 
 def choose(names: Sequence[str] | None = None, aliases: Aliases = NO_ALIASES) -> dict[str, Metric]:
     """The metrics of these names, ours or those of others (`variants`). Raises UserError on an unknown name."""
-    from latexocr.scoring.variants import VARIANTS
-
     ours = metrics(aliases)
     if names is None:
         return ours
@@ -124,11 +124,15 @@ def _read(found: Tally, contested: Mapping[tuple[str, str], Outcomes], chosen: M
 
 def _in_order(name: str, answers: Answers, references: Formulas) -> Sequence[Prediction]:
     """The answers as Predictions, in the order of the references."""
-    if isinstance(answers, Mapping) != isinstance(references, Mapping):
-        raise UserError(f"{name}: give both predictions and references by id, or both in the same order.")
+    if isinstance(references, Mapping):
+        named = ([Prediction(id, latex) for id, latex in answers.items()] if isinstance(answers, Mapping) else answers)
+        if not all(isinstance(answer, Prediction) for answer in named):
+            raise UserError(f"{name}: the references have ids and the predictions have none. Give id -> formula.")
+        refuse_unpaired(name, [answer.id for answer in named], list(references))
+        by_id = {answer.id: answer for answer in named}
+        return [by_id[id] for id in references]
     if isinstance(answers, Mapping):
-        refuse_unpaired(name, list(answers), list(references))
-        return [Prediction(id, answers[id]) for id in references]
+        raise UserError(f"{name}: the predictions have ids and the references have none. Give id -> formula for both.")
     if isinstance(answers, str) or isinstance(references, str):
         raise UserError(f"{name}: a lone string given. Give lists of formulas.")
     if len(answers) != len(references):

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.canonical import Level
 from latexocr.scoring.forms import KEPT, form, tokens
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ORDER = 4
 Counts = tuple[float, ...]
@@ -42,14 +46,19 @@ def counts(predicted: Sequence[str], expected: Sequence[str]) -> Counts:
     return (*lengths, *found, *written)
 
 
-def value(summed: Sequence[float], smooth: str = "exp") -> float:
-    """Corpus BLEU, 0 to 100, by sacreBLEU from its statistics."""
-    predicted, expected, *grams = map(int, summed)
-    return _compute()(grams[:ORDER], grams[ORDER:], predicted, expected, smooth_method=smooth).score
+def value(summed: np.ndarray, smooth: str = "exp") -> np.ndarray:
+    """Corpus BLEU, 0 to 100, by sacreBLEU from its statistics, of each row of summed counts."""
+    import numpy as np
+    from sacrebleu.metrics.bleu import BLEU
+
+    scores = [BLEU.compute_bleu(row[2:2 + ORDER], row[2 + ORDER:], row[0], row[1], smooth_method=smooth).score
+              for row in summed.reshape(-1, summed.shape[-1]).astype(np.int64).tolist()]
+    return np.array(scores).reshape(summed.shape[:-1])
 
 
-unsmoothed = partial(value, smooth="none")
-"""As `value`, but 0 where no n-gram of some length is found."""
+def unit_value(summed: np.ndarray) -> np.ndarray:
+    """As `value`, but 0 to 1, and 0 where no n-gram of some length is found: as `evaluate` counts."""
+    return value(summed, smooth="none") / 100
 
 
 @lru_cache(maxsize=KEPT)
@@ -63,10 +72,3 @@ def _tokenizer():
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
     return Tokenizer13a()
-
-
-@cache
-def _compute():
-    from sacrebleu.metrics.bleu import BLEU
-
-    return BLEU.compute_bleu

@@ -6,7 +6,7 @@ intervals and comparisons need. What each number means: README.md beside this fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from math import nan
@@ -36,8 +36,9 @@ class Metric:
     """What changes the number, besides the versions: goes into the signature."""
     counts: Callable[[str, str], Counts]
     """Prediction and reference -> the counts of that pair."""
-    value: Callable[[Sequence[float]], float]
-    """Counts summed over pairs -> the metric; NaN where there is nothing to count."""
+    value: Callable[[np.ndarray], np.ndarray]
+    """Counts summed over pairs, shape (..., counts), -> the metric, shape (...); NaN where there is nothing to count.
+    Many sums at once are those of resamples, or of single pairs."""
     proportion: bool = field(default=False, kw_only=True)
     """Whether each pair is right or wrong: counts are (right, 1), or (0, 0) for a pair that the metric is not about."""
 
@@ -104,16 +105,19 @@ def rules_version() -> str:
     return sha256(b"".join(part.read_bytes() for part in sources)).hexdigest()[:8]
 
 
-def ratio(summed: Sequence[float]) -> float:
-    """First count over second; 0 where both are 0 (nothing expected, nothing written), infinite where the second is."""
-    above, below = summed
-    return above / below if below else (float("inf") if above else 0.0)
-
-
-def share(summed: Sequence[float]) -> float:
+def share(summed: np.ndarray) -> np.ndarray:
     """First count over second; NaN where there is nothing to count."""
-    above, below = summed
-    return above / below if below else nan
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return summed[..., 0] / summed[..., 1]
+
+
+def ratio(summed: np.ndarray) -> np.ndarray:
+    """First count over second; 0 where both are 0 (nothing expected, nothing written), infinite where the second is."""
+    import numpy as np
+
+    return np.where(summed[..., 0] == 0, 0.0, share(summed))
 
 
 def _exact(prediction: str, reference: str, level: Level, aliases: Aliases) -> Counts:
@@ -137,14 +141,13 @@ def _distance_histogram(prediction: str, reference: str, aliases: Aliases) -> Co
     return (0.0,) * place + (1.0,) + (0.0,) * (BINS - place)
 
 
-def _median(histogram: Sequence[float]) -> float:
+def _median(histogram: np.ndarray) -> np.ndarray:
     """The lower median of hundredths."""
-    total, below = sum(histogram), 0.0
-    for place, times in enumerate(histogram):
-        below += times
-        if times and 2 * below >= total:
-            return place / BINS
-    return nan
+    import numpy as np
+
+    upto = histogram.cumsum(axis=-1)
+    total = upto[..., -1]
+    return np.where(total > 0, (2 * upto >= total[..., None]).argmax(axis=-1) / BINS, nan)
 
 
 def _token_errors(prediction: str, reference: str, aliases: Aliases) -> Counts:

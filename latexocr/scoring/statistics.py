@@ -37,13 +37,12 @@ def score(metric: Metric, table: np.ndarray, *, seed: int = 0, groups: Sequence[
 
 def score_of(metric: Metric, found: Tally, n: int, *, seed: int, grouped: bool = False) -> Score:
     """The Score of n pairs from their tally."""
-    sums = found.sums.tolist()
-    value, n = metric.value(sums), int(sums[1]) if metric.proportion else n
+    value, n = float(metric.value(found.sums)), int(found.sums[1]) if metric.proportion else n
     if metric.proportion and not grouped:
-        low, high = wilson(int(sums[0]), n) if n else (nan, nan)
+        low, high = wilson(int(found.sums[0]), n) if n else (nan, nan)
         method = "wilson"
     else:
-        low, high = _percentiles(_values(metric, found.resamples))
+        low, high = _percentiles(metric.value(found.resamples))
         method = f"bootstrap {RESAMPLES} seed {seed}" + (" by group" if grouped else "")
     return Score(metric.name, value, low, high, n, f"{metric.signature}|interval:{method}")
 
@@ -92,9 +91,8 @@ class Outcomes:
 def outcomes(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray) -> Outcomes:
     """Wins and losses of tuned over the pairs, by the metric's value of each."""
     differ = (base_table != tuned_table).any(axis=1)
-    rows = zip(base_table[differ].tolist(), tuned_table[differ].tolist(), strict=True)
-    gains = [metric.value(tuned) - metric.value(base) for base, tuned in rows]
-    up, down = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    base, tuned = metric.value(base_table[differ]), metric.value(tuned_table[differ])
+    up, down = int((tuned > base).sum()), int((tuned < base).sum())
     return Outcomes(up, down) if metric.higher_is_better else Outcomes(down, up)
 
 
@@ -120,8 +118,8 @@ def comparison_of(metric: Metric, base: Tally, tuned: Tally, found: Outcomes, n:
                   grouped: bool = False) -> Comparison:
     """The Comparison of n pairs from the tallies of the two columns, which must be of the same draws."""
     n = int(base.sums[1]) if metric.proportion else n
-    delta = metric.value(tuned.sums.tolist()) - metric.value(base.sums.tolist())
-    deltas = _values(metric, tuned.resamples) - _values(metric, base.resamples)
+    delta = float(metric.value(tuned.sums) - metric.value(base.sums))
+    deltas = metric.value(tuned.resamples) - metric.value(base.resamples)
     low, high = _percentiles(deltas)
     if metric.proportion and not grouped:
         p = mcnemar(found.wins, found.losses) if n else nan
@@ -143,12 +141,6 @@ def compare_parts(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarra
     raised = [replace(comparison, p=p) for comparison, p in zip(found.values(), adjusted, strict=True)]
     return {name: replace(comparison, verdict=_verdict(metric, comparison))
             for name, comparison in zip(found, raised, strict=True)}
-
-
-def _values(metric: Metric, resamples: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return np.array([metric.value(summed) for summed in resamples.tolist()])
 
 
 def _percentiles(values: np.ndarray) -> tuple[float, float]:

@@ -57,6 +57,7 @@ def read(row: Sequence[str]) -> Parts:
         elif token in ("}", "]") or token.startswith(r"\end{"):
             _close(levels, token, found)
         elif token == "[" and level.awaited[-1:] == ["root"]:
+            found.structures[f"{level.path}index"] += 1
             levels.append(_Level(f"{level.path}index/", closing="]"))
         elif token.startswith(r"\begin{"):
             found.structures[f"{level.path}grid"] += 1

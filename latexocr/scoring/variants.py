@@ -8,11 +8,11 @@ canonical forms. Written from what the sources do, none of their code is here; w
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from latexocr.scoring import bleu
 from latexocr.scoring.forms import KEPT, distance
-from latexocr.scoring.metrics import Counts, Metric, ratio, share
+from latexocr.scoring.metrics import METRICS, Counts, Metric, ratio, share
 
 
 def unimernet_edit(prediction: str, reference: str) -> Counts:
@@ -141,22 +141,16 @@ def _words(predicted: str, expected: str) -> Counts:
     return bleu.counts(bleu.words_13a(predicted), bleu.words_13a(expected))
 
 
-def _unit_bleu(summed) -> float:
-    return bleu.unsmoothed(summed) / 100
-
-
 
 def _variants() -> list[Metric]:
-    from functools import partial
-
     unimernet, texify = {"as": "UniMERNet test.py"}, {"as": "texify benchmark.py"}
     words = {"corpus": "BLEU-4", "tok": "13a", "smooth": "none"}
     found = [
-        Metric("unimernet_edit", "", False, {**unimernet, "mean": "character edits/longer"}, unimernet_edit, share),
-        Metric("unimernet_bleu", "", True, {**unimernet, **words}, unimernet_bleu, _unit_bleu),
-        Metric("texify_edit", "", False, {**texify, "mean": "character edits/longer"}, texify_edit, share),
-        Metric("texify_bleu", "", True, {**texify, **words}, texify_bleu, _unit_bleu),
-        Metric("pix2tex_edit", "", False, {"as": "pix2tex eval.py", "mean": "character edits/reference"}, pix2tex_edit,
+        Metric("unimernet_edit", "%", False, {**unimernet, "mean": "character edits/longer"}, unimernet_edit, share),
+        Metric("unimernet_bleu", "%", True, {**unimernet, **words}, unimernet_bleu, bleu.unit_value),
+        Metric("texify_edit", "%", False, {**texify, "mean": "character edits/longer"}, texify_edit, share),
+        Metric("texify_bleu", "%", True, {**texify, **words}, texify_bleu, bleu.unit_value),
+        Metric("pix2tex_edit", "%", False, {"as": "pix2tex eval.py", "mean": "character edits/reference"}, pix2tex_edit,
                share),
         Metric("mathwriting_cer", "%", False, {"as": "MathWriting notebook", "corpus": "token edits/reference tokens"},
                mathwriting_cer, ratio),
@@ -167,4 +161,6 @@ def _variants() -> list[Metric]:
 
 
 VARIANTS: dict[str, Metric] = {metric.name: metric for metric in _variants()}
-"""The variants by name. A zero-to-one BLEU is theirs: ours goes to 100."""
+"""The variants by name. Their BLEU is a fraction of 1: ours goes to 100."""
+KNOWN: dict[str, Metric] = METRICS | VARIANTS
+"""All that can be asked for by name."""
