@@ -172,7 +172,7 @@ def test_cropping_and_scaling_take_the_glyphs_along():
     picture = Image.new("L", (200, 120), 255)
     ImageDraw.Draw(picture).rectangle([150, 60, 169, 99], fill=0)
     box = Glyph("cmr", 1, *(side / 2 for side in (150, 60, 170, 100)))
-    found = stream._example("x", Drawing(picture, [box]), [1], 2 * 72.27, np.random.default_rng(0))
+    found = stream._example("x", Drawing(picture, [box]), [1], 2 * 72.27, np.random.default_rng(0), spread=0.12)
     height, width = found.pixels.shape
     assert found.glyphs[0, :2] == pytest.approx((width / 2, height / 2), abs=0.5) and height < 30
 

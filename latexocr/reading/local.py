@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
 from latexocr.reading.conversation import conversation, formula
+from latexocr.reading.decoding import ChosenProbabilities, Loops
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, render, resolve
 from latexocr.records import Prediction, Sample, failure
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
     from transformers import PreTrainedModel, ProcessorMixin
 
@@ -214,22 +214,24 @@ class LocalReader:
         return (self._read_batch(samples[:half], pictures[:half]) + self._read_batch(samples[half:], pictures[half:]))
 
     def _generate(self, pictures: list[Image]) -> tuple[list[list[int]], list[list[float]]]:
-        """New tokens of each picture, and their log probabilities."""
+        """New tokens of each picture, those of a loop cut short without an end token; and their log probabilities."""
         import torch
 
         config = self.config
         texts = [render(self.processor, conversation(picture), ask=True) for picture in pictures]
         inputs = encode(self.processor, texts, pictures, side="left").to(self.model.device, self.model.dtype)
-        chosen = ChosenProbabilities(inputs["input_ids"].shape[1])
+        prompt = inputs["input_ids"].shape[1]
+        chosen, loops = ChosenProbabilities(prompt), Loops(prompt)
         sampling = {"do_sample": False}
         if config.temperature:
             sampling = {"do_sample": True, "temperature": config.temperature}
             torch.manual_seed(config.seed)
         with torch.inference_mode():
             tokens = self.model.generate(**inputs, **sampling, max_new_tokens=config.max_tokens,
-                                         logits_processor=[chosen])
-        answers = tokens[:, chosen.prompt:]
-        return answers.tolist(), chosen.of(answers).tolist()
+                                         logits_processor=[chosen], stopping_criteria=[loops])
+        answers = tokens[:, prompt:]
+        cut = [answer[:loops.ended.get(row)] for row, answer in enumerate(answers.tolist())]
+        return cut, chosen.of(answers).tolist()
 
     def _prediction(self, sample: Sample, tokens: list[int], log_probabilities: list[float]) -> Prediction:
         end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
@@ -245,28 +247,3 @@ def _picture(sample: Sample) -> Image | UserError:
         return prepare(sample.image)
     except UserError as e:
         return e
-
-
-class ChosenProbabilities:
-    """A logits processor that collects the log probability of each chosen token; one step of logits is kept."""
-
-    def __init__(self, prompt: int) -> None:
-        self.prompt = prompt
-        self._last: torch.Tensor | None = None
-        self._chosen: list[torch.Tensor] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self._settle(input_ids[:, -1])
-        self._last = scores.float().log_softmax(dim=-1)
-        return scores
-
-    def _settle(self, tokens: torch.Tensor) -> None:
-        if self._last is not None:
-            self._chosen.append(self._last.gather(1, tokens[:, None]))
-
-    def of(self, answers: torch.Tensor) -> torch.Tensor:
-        """Log probabilities of the tokens of `answers`, the same shape; those after an end token mean nothing."""
-        import torch
-
-        self._settle(answers[:, -1])
-        return torch.cat(self._chosen, dim=1)

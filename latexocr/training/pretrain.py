@@ -53,6 +53,8 @@ class PretrainConfig:
     """See `stream.Schedule`."""
     pixels_a_batch: int = 8_000_000
     """See `stream.Schedule`."""
+    hands: Path | None = None
+    """Strokes that `benchmarks/hands.py` made: with them, part of the formulas is written by hand."""
     workers: int = 15
     """Processes that draw formulas."""
     save_every: float = 100.0
@@ -73,7 +75,7 @@ def run(config: PretrainConfig) -> None:
     if config.workers:
         stream.warm()
     torch.backends.cuda.matmul.allow_tf32 = True
-    arrivals = _to_device(_loader(corpus, tokenizer, config), config.device)
+    arrivals = iter(_loader(corpus, tokenizer, config))
     first = next(arrivals)
     from latexocr.training.canvas import CanvasModel
 
@@ -92,6 +94,7 @@ def run(config: PretrainConfig) -> None:
             break
         rate = config.learning_rate * min(1, (step + 1) / config.warmup_steps, (1 - progress) / config.cooldown)
         glyph_weight = config.glyph_weight * max(0.1, 1 - 1.8 * progress)
+        batch = [tensor.to(config.device, non_blocking=True) for tensor in batch]
         totals += _step(model, batch, optimizers, rate, glyph_weight)
         step += 1
         pictures += len(batch[0])
@@ -140,45 +143,42 @@ def _step(model, batch, optimizers, rate: float, glyph_weight: float):
 
 
 def _optimizers(model, config: PretrainConfig) -> list:
-    """Muon for the matrices inside the blocks (Jordan et al. 2024), AdamW for all else."""
+    """Muon for the matrices inside the blocks, AdamW for all else."""
     import torch
+
+    from latexocr.training.muon import Muon
 
     blocks = [*model.model.model.visual.blocks.parameters(), *model.model.model.visual.merger.parameters(),
               *model.model.model.language_model.layers.parameters()]
     matrices = [p for p in blocks if p.ndim == 2]
     chosen = set(map(id, matrices))
     others = [p for p in model.parameters() if id(p) not in chosen]
-    return [torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay, momentum=0.95,
-                             adjust_lr_fn="match_rms_adamw"),
+    return [Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay),
             torch.optim.AdamW(others, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay,
                               fused=config.device == "cuda")]
 
 
 def _loader(corpus: stream.Corpus, tokenizer, config: PretrainConfig):
+    import torch
     from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+    from latexocr.data.hands import load_hands
+
+    hands = load_hands(config.hands) if config.hands else None
     schedule = stream.Schedule(config.short_seconds, config.replay, config.pixels_a_batch)
     started = time.time()
 
     class Drawings(IterableDataset):
-        def __iter__(self) -> Iterator[stream.Batch]:
+        def __iter__(self) -> Iterator[list[torch.Tensor]]:
             worker = get_worker_info()
             number = worker.id if worker else 0
-            return stream.batches(corpus, tokenizer, schedule, seed=config.seed * 1000 + number, started=started)
+            for batch in stream.batches(corpus, tokenizer, schedule, seed=config.seed * 1000 + number,
+                                        started=started, hands=hands):
+                yield [torch.from_numpy(array) for array in (batch.pixels, batch.tokens, batch.glyphs)]
 
-    return DataLoader(Drawings(), batch_size=None, num_workers=config.workers, prefetch_factor=4 if config.workers else
-                      None, in_order=False, multiprocessing_context="fork" if config.workers else None)
-
-
-def _to_device(loader, device: str):
-    """The loader's batches as tensors on the device."""
-    import torch
-
-    for batch in loader:
-        tensors = [torch.as_tensor(array) for array in (batch.pixels, batch.tokens, batch.glyphs)]
-        if device == "cuda":
-            tensors = [tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors]
-        yield tensors
+    return DataLoader(Drawings(), batch_size=None, num_workers=config.workers, pin_memory=config.device == "cuda",
+                      prefetch_factor=4 if config.workers else None, in_order=False,
+                      multiprocessing_context="fork" if config.workers else None)
 
 
 def _log(config: PretrainConfig, *, step: int, pictures: int, seconds: float, rate: float, totals) -> None:
@@ -226,21 +226,22 @@ def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, lo
     import numpy as np
     from PIL import Image
 
-    from latexocr.data.sources import write_samples
-    from latexocr.data.typeset import FONTS
+    from latexocr.data.fonts import available_fonts
+    from latexocr.data.write import write_samples
     from latexocr.latex.tokens import tokenize
     from latexocr.reading.images import place
     from latexocr.records import Sample
 
     rng = np.random.default_rng(seed)
     held_out, tokenizer = stream.load_corpus(corpus, validation=True), _tokenizer(model)
+    fonts = list(available_fonts())
     samples, seen, barren = [], set(), 0
     while len(samples) < count:
         if barren == BARREN:
             raise UserError(f"{corpus}: only {len(samples)} formulas of up to {longest} tokens found in its held-out "
                             "documents. Lower --count.")
         before = len(samples)
-        font = list(FONTS)[int(rng.integers(len(FONTS)))]
+        font = fonts[int(rng.integers(len(fonts)))]
         for example in stream.examples(held_out, tokenizer, rng, longest=64, fonts=(font,), count=40):
             if len(samples) < count and example.latex not in seen and len(tokenize(example.latex)) <= longest:
                 seen.add(example.latex)

@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from latexocr.data.degrade import degrade
-from latexocr.data.typeset import BODY_SIZES, FONTS, Drawing, draw
+from latexocr.data.fonts import FONTS, HELD_OUT, available_fonts
+from latexocr.data.hands import Hands, write
+from latexocr.data.typeset import BODY_SIZES, Drawing, draw
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.reading.images import GLYPH_HEIGHT, MARGIN, Fitted, canvas, fit, place
+from latexocr.training.tables import BREAK, table
 
 NON_COMMERCIAL = frozenset({"crohme", "mooculus", "apex"})
 """Sources whose licence forbids what ships."""
-UNSEEN_FONTS = ("palatino", "px")
+UNSEEN_FONTS = tuple(name for name, fonts in FONTS.items() if fonts.family in HELD_OUT)
 """Never drawn in training, so that validation shows what another font does."""
-FONT_SHARES = {"cm": 8, "lm": 2, "times": 2, "tx": 1.5, "euler": 0.7}
 LENGTH_SHARES = {8: 0.14, 16: 0.22, 32: 0.26, 64: 0.18, 128: 0.14, 256: 0.06}
 """Longest formula of a class, in LaTeX tokens, and how often the class is drawn."""
 NOT_A_PICTURE = re.compile(
@@ -36,9 +40,13 @@ NOT_A_PICTURE = re.compile(
 """Formulas with these are left out: the picture does not show what was written, or (bold in bold) TeX never ends."""
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\S")
 """A quick count of LaTeX tokens, to sort 1.6 million formulas by length in seconds."""
+TABLE_SHARE, COMPOSED_SHARE = 0.14, 0.75
+"""How often a formula of several rows or columns is drawn, and how many of those are composed; real ones are rare."""
+HAND_SHARE, HAND_LONGEST, HAND_DPI = 0.35, 48, 300
+"""How many chunks are written by hand, where hands are given; the longest formula of those, in pieces; their size."""
 CELL = 16
 """Side of the square that one visual token covers, in pixels."""
-GLYPH_CLASSES = 4096
+GLYPH_CLASSES = 16384
 """Glyphs are told apart by a hash of font and code into so many classes."""
 CHUNK = 400
 """Formulas of one TeX document."""
@@ -49,6 +57,9 @@ class Corpus:
     """Formulas by length class; one split, by document."""
 
     classes: tuple[tuple[str, ...], ...]
+    """By length, as LENGTH_SHARES."""
+    tables: tuple[str, ...] = ()
+    """Those of several rows or columns once more; without any, none are composed either."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
     Each line of the gzipped file is an object with `latex`, `source` and `doc`. Raises UserError otherwise.
     """
     classes: list[list[str]] = [[] for _ in LENGTH_SHARES]
+    tables: list[str] = []
     limits = list(LENGTH_SHARES)
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -93,41 +105,66 @@ def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
                 length = len(TOKEN.findall(row["latex"]))
                 if length <= limits[-1]:
                     classes[int(np.searchsorted(limits, length))].append(row["latex"])
+                    if BREAK.search(row["latex"]):
+                        tables.append(row["latex"])
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as e:
         raise UserError(f"{path}: not a corpus ({type(e).__name__}: {e}). Expected gzipped JSON lines with 'latex', "
                         "'source' and 'doc'.") from e
     if not any(classes):
         raise UserError(f"{path}: no formulas in its {'held-out' if validation else 'training'} documents. One "
                         "document in fifty is held out: give a corpus of hundreds.")
-    return Corpus(tuple(map(tuple, classes)))
+    return Corpus(tuple(map(tuple, classes)), tuple(tables))
 
 
 def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: int = 256, fonts: tuple[str, ...] = (),
              count: int = CHUNK) -> list[Example]:
     """Up to `count` formulas drawn in one font and size, in their level-2 spelling; what TeX refuses is left out."""
-    limits = np.array(list(LENGTH_SHARES))
-    held = np.array([bool(formulas) for formulas in corpus.classes])
-    shares = np.array(list(LENGTH_SHARES.values())) * held * (limits <= max(longest, limits[held][0]))
-    chosen = [corpus.classes[i][rng.integers(len(corpus.classes[i]))]
-              for i in rng.choice(len(limits), size=count, p=shares / shares.sum())]
-    targets = [canonical(formula, Level.SYNTAX) for formula in chosen]
+    targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
     font = str(rng.choice(fonts)) if fonts else _training_font(rng)
     dpi = int(rng.choice((110, 130, 150, 180, 220)))
     drawings = draw(targets, font=font, size=str(rng.choice(BODY_SIZES)), dpi=dpi, display=bool(rng.random() < 0.75))
+    return _examples(targets, drawings, tokenizer, longest, dpi, rng, spread=0.12)
+
+
+def written(corpus: Corpus, tokenizer, rng: np.random.Generator, hands: Hands, *, longest: int = HAND_LONGEST,
+            count: int = CHUNK // 2) -> list[Example]:
+    """Up to `count` formulas as `examples` gives them, but written by hand: what no hand can write is left out."""
+    targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
+    drawings = write(targets, hands, rng, dpi=HAND_DPI)
+    return _examples(targets, drawings, tokenizer, min(longest, HAND_LONGEST), HAND_DPI, rng, spread=0.2)
+
+
+def _formulas(corpus: Corpus, rng: np.random.Generator, longest: int, count: int) -> list[str]:
+    limits = np.array(list(LENGTH_SHARES))
+    held = np.array([bool(formulas) for formulas in corpus.classes])
+    shares = np.array(list(LENGTH_SHARES.values())) * held * (limits <= max(longest, limits[held][0]))
+    groups = [corpus.classes[i] for i in rng.choice(len(limits), size=count, p=shares / shares.sum())]
+    formulas = [group[rng.integers(len(group))] for group in groups]
+    if corpus.tables and longest > limits[1]:
+        for place in np.flatnonzero(rng.random(count) < TABLE_SHARE):
+            composed = rng.random() < COMPOSED_SHARE
+            formulas[place] = (table(corpus.classes[0], corpus.classes[1], rng) if composed
+                               else corpus.tables[rng.integers(len(corpus.tables))])
+    return formulas
+
+
+def _examples(targets: list[str], drawings: list[Drawing | None], tokenizer, longest: int, dpi: int,
+              rng: np.random.Generator, *, spread: float) -> list[Example]:
     pieces = tokenizer(targets, add_special_tokens=False)["input_ids"]
-    return [_example(target, drawing, ids, dpi, rng)
+    return [_example(target, drawing, ids, dpi, rng, spread)
             for target, drawing, ids in zip(targets, drawings, pieces, strict=True)
             if drawing is not None and len(ids) <= longest and min(drawing.image.size) > 3]
 
 
 def _training_font(rng: np.random.Generator) -> str:
-    names = [name for name in FONTS if name not in UNSEEN_FONTS]
-    shares = np.array([FONT_SHARES[name] for name in names])
+    names = [name for name in available_fonts() if name not in UNSEEN_FONTS]
+    shares = np.array([FONTS[name].share for name in names])
     return str(rng.choice(names, p=shares / shares.sum()))
 
 
-def _example(latex: str, drawing: Drawing, ids: list[int], dpi: int, rng: np.random.Generator) -> Example:
-    fitted: Fitted = fit(np.asarray(drawing.image), GLYPH_HEIGHT * float(np.exp(rng.normal(0, 0.12))))
+def _example(latex: str, drawing: Drawing, ids: list[int], dpi: int, rng: np.random.Generator, spread: float
+             ) -> Example:
+    fitted: Fitted = fit(np.asarray(drawing.image), GLYPH_HEIGHT * float(np.exp(rng.normal(0, spread))))
     pixels_a_point = dpi / 72.27
     glyphs = np.array([
         (((g.left + g.right) / 2 * pixels_a_point - fitted.left) * fitted.scale,
@@ -173,8 +210,12 @@ class Schedule:
     """Pictures in a batch, at most."""
 
 
-def batches(corpus: Corpus, tokenizer, schedule: Schedule, *, seed: int, started: float) -> Iterator[Batch]:
-    """Batches without end. `started` is the time (seconds, `time.time()`) from which the schedule counts."""
+def batches(corpus: Corpus, tokenizer, schedule: Schedule, *, seed: int, started: float, hands: Hands | None = None
+            ) -> Iterator[Batch]:
+    """Batches without end, part of them by hand where hands are given.
+
+    `started` is the time (seconds, `time.time()`) from which the schedule counts.
+    """
     rng = np.random.default_rng(seed)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     waiting: dict[tuple[int, int], list[Example]] = {}
@@ -182,7 +223,9 @@ def batches(corpus: Corpus, tokenizer, schedule: Schedule, *, seed: int, started
     while True:
         age = time.time() - started
         longest = 16 if age < schedule.short_seconds else 64 if age < 2 * schedule.short_seconds else 256
-        fresh = examples(corpus, tokenizer, rng, longest=longest)
+        by_hand = hands is not None and rng.random() < HAND_SHARE
+        fresh = (written(corpus, tokenizer, rng, hands, longest=longest) if by_hand
+                 else examples(corpus, tokenizer, rng, longest=longest))
         shown = (shown + fresh)[-12_000:]
         again = [shown[i] for i in rng.integers(len(shown), size=schedule.replay * len(fresh))] if shown else []
         for example in fresh + again:
@@ -193,8 +236,11 @@ def batches(corpus: Corpus, tokenizer, schedule: Schedule, *, seed: int, started
                 yield collate(waiting.pop(size), end, rng)
 
 
-def warm(fonts: tuple[str, ...] = tuple(FONTS)) -> None:
-    """Draw a formula in every font once, so that font metrics are found before the workers start."""
-    for font in fonts:
-        draw([r"x^{2}+\frac{\alpha}{\mathbf{B}}\sum_{i}\mathcal{L}\mathbb{R}\mathfrak{g}"], font=font)
+def warm(fonts: tuple[str, ...] | None = None) -> None:
+    """Draw a formula in every font once (default: all that this machine has), so that workers need not look for files.
 
+    What is found is kept by this process: start the workers from it, by a fork, after this.
+    """
+    formulas = [r"x^{2}+\frac{\alpha}{\mathbf{B}}\sum_{i}\mathcal{L}\mathbb{R}\mathfrak{g}"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda font: draw(formulas, font=font), available_fonts() if fonts is None else fonts))
