@@ -178,7 +178,7 @@ def test_a_picture_that_was_seen_counts_first_and_also_with_another_formula():
     found = overlap(test, train)
     assert {id_: (match.kind, match.train_id) for id_, match in found.matches.items()} == {
         "same": ("picture", "train0"), "other": ("picture", "train3")}
-    assert found.contaminated and found.sentence().startswith("2 of 3 test samples (66.7%)")
+    assert found.contaminated and found.sentence().startswith("2 of 3 test samples (66.7 %)")
 
 
 def test_nothing_in_common():

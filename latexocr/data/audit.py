@@ -146,7 +146,7 @@ def _grouped(values: Iterable[str | bytes]) -> list[list[int]]:
 
 
 def _lengths(samples: Sequence[Sample]) -> dict[str, int]:
-    edges = (8, 16, 32, 64, 128, 256)
+    edges = (8, 16, 32, 64, 128)
     names = [f"{low + 1}–{high}" for low, high in zip((0, *edges), edges)] + [f"{edges[-1] + 1}+"]
     tokens = [len(tokenize(sample.latex or "")) for sample in samples]
     counts = Counter(sum(n > edge for edge in edges) for n in tokens)

@@ -21,7 +21,7 @@ KINDS = {
     "picture": "the same picture",
     "exact": "the same formula, spelled alike",
     "canonical": "the same formula in another spelling",
-    "near": f"nearly the same formula (at most {SHARE:.0%} of its tokens differ)",
+    "near": f"nearly the same formula (at most {100 * SHARE:.0f} % of its tokens differ)",
 }
 """How a test sample can have been seen; the first that holds counts."""
 SHORT = 8
@@ -75,7 +75,7 @@ class Overlap:
                 "spelled otherwise")
         short = len(self.seen & self.short)
         chance = f"; {short} of these have fewer than {SHORT} tokens and recur by chance" if short else ""
-        return (f"{len(self.seen)} of {self.n} test samples ({len(self.seen) / self.n:.1%}) are among the "
+        return (f"{len(self.seen)} of {self.n} test samples ({100 * len(self.seen) / self.n:.1f} %) are among the "
                 f"{self.n_train} training samples: {ways}{chance}. {counts['near']} more are there nearly.")
 
 
