@@ -5,6 +5,7 @@ Takes and gives records and paths. Knows nothing of models, metrics or where a s
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -57,36 +58,34 @@ def failure(sample: Sample, reason: Exception | str) -> Prediction:
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number, from 1, and object of every JSON line of a file.
+    """Line number, from 1, and object of every JSON line of a file, one after the other.
 
-    A last line without its newline is what a killed run was writing: it is left out.
+    A last line without its newline is what a killed run was writing: where it is not whole, it is left out.
     Raises UserError naming file and line where a line is not a JSON object.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                fields = _json_object(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, f"{path}:{number}")
+                if fields is not None:
+                    yield number, fields
+    except (OSError, ValueError) as e:  # the latter: a name with a null byte
         raise UserError(f"{path}: cannot be read as JSON lines ({e}).") from e
-    *lines, unfinished = text.split("\n")
-    if unfinished.strip() and _parses(unfinished):
-        lines.append(unfinished)
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as e:
-            raise UserError(f"{path}:{number}: not JSON ({e.msg}). Each line must be one JSON object.") from e
-        if not isinstance(fields, dict):
-            raise UserError(f"{path}:{number}: found {type(fields).__name__}, expected one JSON object a line.")
-        yield number, fields
 
 
-def _parses(line: str) -> bool:
+def _json_object(line: bytes, where: str) -> dict[str, Any] | None:
+    """The object of a line; None of one that is blank or was not written to its end."""
+    if not line.strip():
+        return None
     try:
-        json.loads(line)
-    except json.JSONDecodeError:
-        return False
-    return True
+        fields = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as e:
+        if not line.endswith(b"\n"):
+            return None
+        raise UserError(f"{where}: not JSON ({e}). Each line must be one JSON object, in UTF-8.") from e
+    if not isinstance(fields, dict):
+        raise UserError(f"{where}: found {type(fields).__name__}, expected one JSON object a line.")
+    return fields
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:

@@ -69,7 +69,8 @@ def test_fields_of_a_later_version_are_ignored_and_missing_ones_have_defaults(tm
     ('{"id": "a"}\n', r":1: no 'id' or no 'latex' \(found: id\)"),
     ("{}\n", r":1: .*found: nothing"),
     ("null\n", r":1: found NoneType"),
-    (b"\xff\xfe{\n", "cannot be read"),
+    (b"\xff\xfe{\n", r":1: not JSON"),
+    ("[" * 100_000 + "\n", r":1: not JSON"),
     (None, "cannot be read"),
 ])
 def test_a_bad_file_is_one_line_naming_file_and_line(tmp_path, content, said):
@@ -85,6 +86,29 @@ def test_line_numbers_count_blank_lines_and_odd_separators_end_no_line(tmp_path)
     path = tmp_path / "p.jsonl"
     path.write_text('\n{"a": "\u2028 \x85"}\n\n{"b": 1}\n', encoding="utf-8")
     assert list(json_lines(path)) == [(2, {"a": "\u2028 \x85"}), (4, {"b": 1})]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"a": 1}\n{"a": "\ufeff"}\n', encoding="utf-8-sig")
+    assert list(json_lines(path)) == [(1, {"a": 1}), (2, {"a": "\ufeff"})]
+
+
+def test_lines_are_read_one_after_the_other(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"a": 1}\nnot JSON\n')
+    assert next(json_lines(path)) == (1, {"a": 1})
+
+
+@pytest.mark.parametrize(("message", "shown"), [
+    ("a\nb\r.png: é 数 \U0001f642", "a\\nb\\r.png: é 数 \U0001f642"), ("\x1b[31m\u202e\0", "\\x1b[31m\\u202e\\x00"),
+    ("a\udcff.png", "a\\udcff.png"),
+])
+def test_an_error_is_one_line_that_can_be_printed_and_written(tmp_path, message, shown):
+    error = UserError(message)
+    assert str(error) == shown
+    write_predictions(tmp_path / "p.jsonl", [failure(Sample("a", Path("a.png")), error)])
+    assert read_predictions(tmp_path / "p.jsonl")[0].error == shown
 
 
 @pytest.mark.parametrize(("reason", "said"), [

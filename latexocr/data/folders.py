@@ -123,7 +123,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                                 "first line, this row has more or fewer. Put quotes around what holds a comma.")
             yield reader.line_num, row
     except csv.Error as e:
-        raise UserError(f"{path}:{reader.line_num}: not CSV ({e}).") from e
+        raise UserError(f"{path}: not CSV after line {reader.line_num} ({e}).") from e
 
 
 def _field(row: dict[str, Any], names: tuple[str, ...], where: str) -> str | None:

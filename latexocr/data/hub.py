@@ -12,6 +12,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterator
+from os.path import isdir
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def hub_samples(place: str, columns: Columns = GUESSED) -> Iterator[Sample]:
     A single part after the name is a configuration where there is one of that name, and a split otherwise.
     """
     name, *parts = place.split(":")
-    if len(parts) > 2 or not (Path(name).is_dir() or re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name)):
+    if len(parts) > 2 or not (isdir(name) or _is_name(name)):
         raise UserError(f"hf:{place}: not the name of a hub data set. Expected {FORM}.")
     builder, split = _builder(name, parts)
     parts_of_it = _prepared(name, builder)
@@ -49,6 +50,17 @@ def hub_samples(place: str, columns: Columns = GUESSED) -> Iterator[Sample]:
             yield from row_samples(tables, columns, Path(f"hf:{name}"), subset=subset)
 
 
+def _is_name(name: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
 def _builder(name: str, parts: list[str]) -> tuple[DatasetBuilder, str]:
     """What `datasets` reads the set with, and the split that is wanted ("" for all)."""
     try:
@@ -58,7 +70,7 @@ def _builder(name: str, parts: list[str]) -> tuple[DatasetBuilder, str]:
     readings = [(parts[0], "".join(parts[1:]))] if parts else []
     if len(parts) < 2:
         readings.append((None, "".join(parts)))
-    reachable = Path(name).is_dir() or _reachable(name)
+    reachable = isdir(name) or _reachable(name)
     with contextlib.nullcontext() if reachable else _offline():
         for source, (config, split) in itertools.product(_sources(name, reachable=reachable), readings):
             try:
@@ -81,8 +93,9 @@ def _sources(name: str, *, reachable: bool) -> Iterator[str]:
 
 def _refused(name: str, reason: Exception, *, reachable: bool) -> UserError:
     said = " ".join(str(reason).split())
-    if choice := re.search(r"(?:Available:|available configs:|configs in the cache:) *(\[.*?\])", said):
-        return UserError(f"hf:{name}: which configuration? There are {choice[1]}: hf:{name}:CONFIG.")
+    if choice := re.search(r"(?:Available|available configs|in the cache): \[?(.*?)(?:\]| Please|$)", said):
+        names = choice[1].replace("'", "")
+        return UserError(f"hf:{name}: which configuration? There are {names}: give hf:{name}:CONFIG.")
     if reachable:
         return UserError(f"hf:{name}: cannot be read as a data set ({said[:200]}).")
     return UserError(f"hf:{name}: not in this machine's cache, and the hub cannot be reached. {LOCAL}")
@@ -93,7 +106,7 @@ def _reachable(name: str) -> bool:
     """
     import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     try:
         HfApi().dataset_info(name, timeout=PATIENCE)
@@ -102,8 +115,6 @@ def _reachable(name: str) -> bool:
             raise UserError(f"hf:{name}: the hub has no such data set, or gives it only to those logged in "
                             f"(`hf auth login`). Expected {FORM}.") from e
         return False
-    except HFValidationError as e:
-        raise UserError(f"hf:{name}: not the name of a hub data set. Expected {FORM}.") from e
     return True
 
 
@@ -126,7 +137,7 @@ def _offline() -> Iterator[None]:
 
 def _prepared(name: str, builder: DatasetBuilder) -> DatasetDict:
     """The splits of a set on this machine, fetched where they are not."""
-    if not Path(builder.cache_dir).exists() and not Path(name).is_dir():
+    if not Path(builder.cache_dir).exists() and not isdir(name):
         size = builder.info.download_size
         print(f"latexocr: hf:{name} ({builder.config.name}): fetching {f'{size / 1e6:.1f} MB' if size else 'it'} from "
               f"the hub into {builder.cache_dir}", file=sys.stderr)
