@@ -6,9 +6,10 @@ Takes samples and columns of predictions, gives a Report. Reads no model and no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from latexocr.bench.contamination import Training
 from latexocr.bench.folder import Run
 from latexocr.bench.run import paired, some
 from latexocr.bench.slices import Slice, slices
@@ -63,6 +64,8 @@ class Report:
     """Tuned minus base, one for each metric; empty with one column."""
     slices: Sequence[Slice]
     rows: Sequence[Row]
+    trained: Mapping[str, Training] = field(default_factory=dict)
+    """By column, what its training had in common with the samples, where that is recorded."""
 
 
 def refuse_bare(samples: Sequence[Sample]) -> None:
@@ -74,10 +77,11 @@ def refuse_bare(samples: Sequence[Sample]) -> None:
 
 
 def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], runs: Mapping[str, Run], *,
-             seed: int = 0) -> Report:
+             trained: Mapping[str, Training] | None = None, seed: int = 0) -> Report:
     """The report of one or two columns of predictions; with two, the second is compared with the first.
 
-    `seed` is that of resampling. Raises UserError where a sample has no reference, or ids do not pair.
+    `trained` says of a column what it was trained on. `seed` is that of resampling. Raises UserError where a sample has
+    no reference, or ids do not pair.
     """
     refuse_bare(samples)
     answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
@@ -87,7 +91,10 @@ def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Predictio
     rows = [Row(sample.id, sample.subset, sample.latex or "", {name: judged[name][i] for name in judged})
             for i, sample in enumerate(samples)]
     headline = {name: tables[name][HEADLINE] for name in tables}
-    return Report(runs, scores, comparisons, slices(samples, METRICS[HEADLINE], headline, seed=seed), rows)
+    trained = trained or {}
+    seen = {name: training.seen for name, training in trained.items()}
+    parts = slices(samples, METRICS[HEADLINE], headline, seed=seed, seen=seen)
+    return Report(runs, scores, comparisons, parts, rows, trained)
 
 
 def _tables(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:

@@ -54,6 +54,8 @@ def as_json(report: Report) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if hasattr(value, "item"):  # a numpy scalar
@@ -120,7 +122,19 @@ def _headline_lines(report: Report) -> list[str]:
     failed = {name: sum(bool(row.answers[name].error) for row in report.rows) for name in report.scores}
     lines = [f"{label(HEADLINE)}: {headline.signature}"]
     lines += [f"{name}: {n} of {len(report.rows)} could not be read" for name, n in failed.items() if n]
-    return lines + ([verdict(report)] if report.comparisons else [])
+    return lines + ([verdict(report)] if report.comparisons else []) + warnings(report)
+
+
+def warnings(report: Report) -> list[str]:
+    """What each column's training had in common with the samples, and the scores on what it had not seen."""
+    unseen = {s.name: s for s in report.slices if s.kind == "training"}
+    lines = []
+    for name, training in report.trained.items():
+        lines.append(f"{name}: {training.sentence()}")
+        if rest := unseen.get(f"not seen by {name}"):
+            scores = ", ".join(f"{shown(s.value, HEADLINE)} % {column}" for column, s in rest.scores.items())
+            lines[-1] += f" On the other {rest.n}, exact match (visual): {scores}."
+    return lines
 
 
 def verdict(report: Report) -> str:
@@ -213,7 +227,8 @@ def page(report: Report, samples: Sequence[Sample]) -> str:
         "report.html.jinja", report=report, columns=columns, lines=lines, charts=_charts(report),
         ledger=_ledger(report), title=f"{names[1]} against {names[0]}" if len(names) > 1 else names[0],
         data=run.data if run else "",
-        verdict=verdict(report), tally=compared.get(HEADLINE), kinds=KINDS, gallery=_gallery(report, samples),
+        verdict=verdict(report), warnings=warnings(report), tally=compared.get(HEADLINE), kinds=KINDS,
+        gallery=_gallery(report, samples),
         outcomes={kind: f"{min(n, most)} of {n}" if n > most else n
                   for kind, most in GALLERY.items() if (n := outcomes[kind])},
         singular={kind: {"wins": "win", "losses": "loss"}.get(kind, kind.replace("-", " ")) for kind in GALLERY},

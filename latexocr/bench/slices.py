@@ -7,7 +7,7 @@ references alone, so they are the same for every model. Knows nothing of predict
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,15 @@ class Slice:
     scores: Mapping[str, Score]
 
 
-def slices(samples: Sequence[Sample], metric: Metric, tables: Mapping[str, np.ndarray], *, seed: int) -> list[Slice]:
-    """The slices that hold at least one sample, in a fixed order: kinds, then parts."""
+def slices(samples: Sequence[Sample], metric: Metric, tables: Mapping[str, np.ndarray], *, seed: int,
+           seen: Mapping[str, Set[str]] | None = None) -> list[Slice]:
+    """The slices that hold at least one sample, in a fixed order: kinds, then parts.
+
+    `seen` has, by column, the ids of samples that were seen in its training; where there are any, they are a part, and
+    the others are one.
+    """
     found = []
-    for kind, parts in KINDS.items():
+    for kind, parts in {**KINDS, **_training(seen or {})}.items():
         members: dict[str, list[int]] = {}
         for i, sample in enumerate(samples):
             for part in parts(sample):
@@ -74,6 +79,13 @@ def _structure(sample: Sample) -> Iterable[str]:
 
 def _subset(sample: Sample) -> Iterable[str]:
     return [sample.subset] if sample.subset else []
+
+
+def _training(seen: Mapping[str, Set[str]]) -> dict[str, Callable[[Sample], Iterable[str]]]:
+    def parts(sample: Sample) -> Iterable[str]:
+        return [f"{'' if sample.id in ids else 'not '}seen by {column}" for column, ids in seen.items() if ids]
+
+    return {"training": parts}
 
 
 def _order(name: str) -> tuple[int, str]:

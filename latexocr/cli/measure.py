@@ -35,6 +35,7 @@ class Bench:
 
 
 def bench(options: Bench) -> int:
+    from latexocr.bench.contamination import training_of
     from latexocr.bench.folder import read_runs
     from latexocr.bench.judge import evaluate, refuse_bare
     from latexocr.bench.report import table, write_report
@@ -52,7 +53,8 @@ def bench(options: Bench) -> int:
                   else Deferred(partial(shared.load, model, options.generate, options.loading)))
         columns[name] = record(reader, samples, options.out, name, run, retry_errors=options.retry_errors)
     runs = read_runs(options.out)
-    report = evaluate(samples, columns, {name: runs[name] for name in columns})
+    trained = {name: known for name, model in models.items() if (known := training_of(model, samples))}
+    report = evaluate(samples, columns, {name: runs[name] for name in columns}, trained=trained)
     write_report(report, samples, options.out)
     print(table(report))
     print(f"latexocr: {options.out / 'report.html'} and {options.out / 'report.json'}", file=sys.stderr)

@@ -19,6 +19,7 @@ from latexocr.reading.images import prepare
 from latexocr.reading.inputs import copy_processor, encode, load_processor, render
 from latexocr.reading.local import base_folder, in_format, load_adapter, load_model, pick_device, pick_dtype, reader_of
 from latexocr.records import Sample
+from latexocr.training.record import RUN
 
 CHECKED = 50
 """Pictures on which adapter and export must give the same answers."""
@@ -71,6 +72,8 @@ def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, d
     merged.generation_config = settings
     in_format(merged, dtype).to("cpu").save_pretrained(folder, max_shard_size=shard_size)
     copy_processor(base, folder)
+    if (adapter / RUN).is_file():
+        shutil.copyfile(adapter / RUN, folder / RUN)  # What it was trained on: a benchmark asks.
     return answers
 
 

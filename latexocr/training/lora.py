@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -105,8 +106,8 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     claim = record.claim(config.out, _settings(config, samples, eval_samples))
     if claim.finished:
         return config.out
-    record.note(config.out, {"backend": backend, "base": str(base), "n": len(learned),
-                             "left_out": len(samples) - len(learned), "n_eval": len(watched)})
+    record.note(config.out, {"backend": backend, "base": str(base), "n": len(learned), "n_eval": len(watched),
+                             "left_out": len(samples) - len(learned), "overlap": _overlap(eval_samples, samples)})
     model = _unsloth_model(base, config) if backend == "unsloth" else _peft_model(base, config)
     collator = Collator(processor, [*learned, *watched], end_tokens(model, processor))
     trainer = _trainer(model, collator, config, len(learned), backend)
@@ -160,6 +161,18 @@ def _settings(config: TrainConfig, samples: Sequence[Sample], eval_samples: Sequ
     fields = {name: value for name, value in asdict(config).items() if name not in NOT_SETTINGS}
     return {**fields, "data_sha256": content_hash(samples),
             "eval_sha256": content_hash(eval_samples) if eval_samples else None}
+
+
+def _overlap(eval_samples: Sequence[Sample], samples: Sequence[Sample]) -> dict[str, Any] | None:
+    """What of the watched data is learned from, for the record; said on stderr where the loss shown is too good."""
+    from latexocr.data.overlap import overlap
+
+    if not eval_samples:
+        return None
+    found = overlap(eval_samples, samples)
+    if found.contaminated:
+        print(f"latexocr: the loss on eval_data will be too good: {found.sentence()}", file=sys.stderr)
+    return {"sentence": found.sentence(), "contaminated": found.contaminated, **found.counts}
 
 
 def _usable(samples: Sequence[Sample], config: TrainConfig, tokenizer: Any) -> list[Sample]:
