@@ -1,4 +1,4 @@
-"""im2latex-100k and CROHME in the layouts of their authors, written by the tests: real formats, no real data."""
+"""Data sets in the layouts of their authors, written by the tests: real formats, no real data."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ def test_im2latex_as_published(tmp_path):
                               ("ccc", "one \\mbox{naïve}", "test"), ("ddd", "two \r two", "test")]
     assert samples[0].image.is_file() and samples[1].image == folder / "formula_images/bbb.png"
     assert load(f"im2latex:{folder}:test") == samples[2:]
+
+
+def test_im2latex_as_im2markup_normalized_it(tmp_path):
+    (tmp_path / "im2latex_formulas.norm.lst").write_text("x ^ { 2 }\ny\n")
+    (tmp_path / "im2latex_train_filter.lst").write_text("bbb.png 1\n")
+    (tmp_path / "im2latex_test_filter.lst").write_text("aaa.png 0\n")
+    picture(tmp_path / "formula_images_processed/aaa.png")
+    samples = load(f"im2latex:{tmp_path}")
+    assert shown(samples) == [("bbb", "y", "train"), ("aaa", "x ^ { 2 }", "test")] and samples[1].image.is_file()
 
 
 def test_im2latex_with_labels(tmp_path):
@@ -154,3 +163,165 @@ def test_bitmaps_with_their_labels_beside_the_folder(tmp_path):
     lines(tmp_path / "test2014.jsonl", {"image": "test2014/a.png", "latex": "x", "split": "test2014"})
     assert load(f"crohme:{tmp_path / 'test2014'}") == [
         Sample("test2014/a.png", tmp_path / "test2014/a.png", "x", "test2014")]
+
+
+def test_ink_is_drawn_once_and_not_held_in_memory(tmp_path, monkeypatch):
+    inkml(tmp_path / "a.inkml", truth="$x$")
+    [sample] = load(f"crohme:{tmp_path}")
+    monkeypatch.setattr("latexocr.data.handwrite.draw_ink", None)
+    assert load(f"crohme:{tmp_path}") == [sample] and isinstance(sample.image, Path)
+
+
+# CROHME's releases differ in what they leave out and in what they add.
+YEARS = {
+    "2011": """<ink xmlns="http://www.w3.org/2003/InkML">
+<traceFormat><channel name="X" type="decimal"/><channel name="Y" type="decimal"/></traceFormat>
+<annotation type="writer">w123</annotation>
+<annotation type="truth">$a&lt;\\frac{b}{c}$</annotation>
+<annotation type="UI"> 2011_IVC_DEPT_F01_E01 </annotation>
+<annotationXML type="truth" encoding="Content-MathML"><math xmlns="http://www.w3.org/1998/Math/MathML"><mrow>
+<mi xml:id="A">a</mi></mrow></math></annotationXML>
+<trace id="1">985 3317, 1019 3340</trace>
+<trace id="2">1123 3308, 1127 3365</trace>
+<traceGroup xml:id="g"><annotation type="truth">Segmentation</annotation><traceGroup xml:id="i">
+<annotation type="truth">a</annotation><annotationXML href="A"/><traceView traceDataRef="1"/></traceGroup></traceGroup>
+</ink>""",
+    "2013, in a format of its own": """<?xml version="1.0" encoding="UTF-8"?>
+<inkml:ink xmlns:inkml="http://www.w3.org/2003/InkML">
+<inkml:definitions><inkml:context xml:id="c"><inkml:traceFormat><inkml:channel name="X"/><inkml:channel name="Y"/>
+<inkml:channel name="F"/></inkml:traceFormat></inkml:context></inkml:definitions>
+<inkml:annotation type="truth">$a&lt;\\frac{b}{c}$</inkml:annotation>
+<inkml:trace contextRef="#c">985 3317 0.5, 1019 3340 0.7</inkml:trace>
+<inkml:trace contextRef="#c">1123 3308 1, 1127 3365 1</inkml:trace></inkml:ink>""",
+    "2014, with time": """<ink xmlns="http://www.w3.org/2003/InkML"><traceFormat><channel name="X"/><channel name="Y"/>
+<channel name="T"/></traceFormat><annotation type="truth">$a&lt;\\frac{b}{c}$</annotation>
+<trace>985 3317 1, 1019 3340 2</trace><trace>1123 3308 3, 1127 3365 4</trace></ink>""",
+    "2019, formats left out": """<ink xmlns="http://www.w3.org/2003/InkML"><annotation type="UI">x</annotation>
+<annotation type="truth">$a&lt;\\frac{b}{c}$</annotation>
+<trace id="0" type="penDown">985 3317,1019 3340</trace><trace id="0">1123 3308,
+1127 3365,</trace><trace id="3"></trace></ink>""",
+    "2023, traces in a group": """<ink><annotation type="truth"> $a&lt;\\frac{b}{c}$
+</annotation><traceGroup><trace xml:id="t0">985 3317, 1019 3340</trace><trace xml:id="t1">1123 3308, 1127 3365</trace>
+</traceGroup></ink>""",
+}
+
+
+@pytest.mark.parametrize("year", YEARS)
+def test_inkml_of_crohme_through_the_years(tmp_path, year):
+    path = tmp_path / "a.inkml"
+    path.write_text(YEARS[year].replace("\\\\", "\\"))
+    ink = read_inkml(path)
+    assert ink.latex == "a<\\frac{b}{c}"
+    assert ink.strokes == (((985, 3317), (1019, 3340)), ((1123, 3308), (1127, 3365)))
+
+
+def test_a_broken_file_keeps_the_reference_that_it_still_holds(tmp_path):
+    path = tmp_path / "a.inkml"
+    for cut, latex in ((-20, "a<\\frac{b}{c}"), (200, None)):
+        path.write_text(YEARS["2011"].replace("\\\\", "\\")[:cut])
+        assert load(f"crohme:{tmp_path}") == [Sample("a", path, latex)]
+
+
+# MathWriting
+
+MATHWRITING = """<ink xmlns="http://www.w3.org/2003/InkML">
+  <annotation type="label">{raw}</annotation>
+  <annotation type="splitTagOriginal">train</annotation>
+  <annotation type="inkCreationMethod">human</annotation>
+  <annotation type="normalizedLabel">{normalized}</annotation>
+  <annotation type="sampleId">000aa4c444cba3f2</annotation>
+  <traceFormat>
+    <channel name="X" type="decimal" />
+    <channel name="Y" type="decimal" />
+    <channel name="T" type="decimal" units="ms" />
+  </traceFormat>
+  <trace id="0">10.0 20.0 0.0,30.0 40.0 12.0,50.0 20.0 25.0</trace>
+  <trace id="1">60.0 20.0 40.0,60.0 40.0 55.0</trace>
+</ink>
+"""
+
+
+def test_mathwriting_has_two_labels(tmp_path):
+    name = "000aa4c444cba3f2"
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / f"{name}.inkml").write_text(MATHWRITING.format(raw="x^2\\$", normalized="x^{2}\\$"))
+    samples = load(f"mathwriting:{tmp_path}")
+    assert shown(samples) == [(f"{split}/{name}", "x^{2}\\$", split) for split in ("test", "train")]
+    assert shown(load(f"mathwriting:{tmp_path}:train?text=label")) == [(f"train/{name}", "x^2\\$", "train")]
+    assert load(f"mathwriting:{tmp_path}/train?text=nothing")[0].latex is None
+    assert "no .inkml files" in refusal(f"mathwriting:{(tmp_path / 'none').mkdir() or tmp_path / 'none'}")
+
+
+# HME100K
+
+@pytest.mark.parametrize("images", ["train_images", "train/train_images", "train"])
+def test_hme100k(tmp_path, images):
+    picture(tmp_path / images / "train_0.jpg")
+    lines(tmp_path / "train_labels.txt", "train_0.jpg\t\\frac { 1 } { 2 }", "train_1.jpg\t\u516c \u5f0f", "")
+    lines(tmp_path / "test_labels.txt", "test_0.jpg\tx")
+    samples = load(f"hme100k:{tmp_path}")
+    assert shown(samples) == [("test/test_0.jpg", "x", "test"), ("train/train_0.jpg", "\\frac { 1 } { 2 }", "train"),
+                              ("train/train_1.jpg", "\u516c \u5f0f", "train")]
+    assert [sample.image.is_file() for sample in samples] == [False, True, False]
+    lines(tmp_path / "test_labels.txt", "test_0.jpg x")
+    assert "test_labels.txt:1: no tab" in refusal(f"hme100k:{tmp_path}")
+
+
+def test_hme100k_unpacked_in_two_folders(tmp_path):
+    for split in ("train", "test"):
+        picture(tmp_path / split / f"{split}_images/a.jpg")
+        lines(tmp_path / split / f"{split}_labels.txt", "a.jpg\tx")
+    samples = load(f"hme100k:{tmp_path}")
+    assert shown(samples) == [("test/a.jpg", "x", "test"), ("train/a.jpg", "x", "train")]
+    assert all(sample.image.is_file() for sample in samples)
+
+
+# UniMER
+
+def test_unimer(tmp_path):
+    for name in ("UniMER-Test/spe", "UniMER-Test/hwe", "UniMER-1M/images"):
+        picture(tmp_path / name / "0000000.png")
+    picture(tmp_path / "UniMER-Test/spe/0000002.png")
+    (tmp_path / "UniMER-Test/spe.txt").write_text("a \\\\ b\n\nc\\ \n")
+    lines(tmp_path / "UniMER-Test/hwe.txt", "h")
+    lines(tmp_path / "UniMER-1M/train.txt", "t")
+    lines(tmp_path / "UniMER-Test/readme.txt", "no list")
+    samples = load(f"unimer:{tmp_path}/UniMER-Test")
+    assert shown(samples) == [("hwe/0000000", "h", "hwe"), ("spe/0000000", "a \\\\ b", "spe"),
+                              ("spe/0000001", "", "spe"), ("spe/0000002", "c\\ ", "spe")]
+    assert [sample.image.is_file() for sample in samples] == [True, True, False, True]
+    assert shown(load(f"unimer:{tmp_path}:train")) == [("train/0000000", "t", "train")]
+    assert "no text file of formulas" in refusal(f"unimer:{tmp_path}/UniMER-Test/spe")
+
+
+# pix2tex
+
+def test_pix2tex(tmp_path):
+    for name in ("train/0000002.png", "train/0000010.png", "val/0000000.png", "train/readme.png"):
+        picture(tmp_path / name)
+    lines(tmp_path / "math.txt", *(f"f_{{{number}}}" for number in range(11)))
+    samples = load(f"pix2tex:{tmp_path}")
+    assert shown(samples) == [("train/0000002", "f_{2}", "train"), ("train/0000010", "f_{10}", "train"),
+                              ("val/0000000", "f_{0}", "val")]
+    picture(tmp_path / "val/11.png")
+    assert "no line 11 in" in refusal(f"pix2tex:{tmp_path}")
+    (tmp_path / "math.txt").unlink()
+    assert "no math.txt" in refusal(f"pix2tex:{tmp_path}")
+
+
+# TexTeller
+
+def test_texteller_before_and_since_version_3(tmp_path):
+    picture(tmp_path / "old/images/single.png")
+    lines(tmp_path / "old/formulas.jsonl", {"img_name": "single.png", "formula": "\\int"})
+    [sample] = load(f"texteller:{tmp_path}/old")
+    assert (sample.id, sample.latex, sample.image.is_file()) == ("single.png", "\\int", True)
+    picture(tmp_path / "new/train/1.png")
+    lines(tmp_path / "new/train/metadata.jsonl", {"file_name": "1.png", "latex_formula": "\\sum"})
+    assert shown(load(f"texteller:{tmp_path}/new")) == [("train/1.png", "\\sum", "train")]
+
+
+@pytest.mark.parametrize("prefix", ["im2latex", "hme100k", "unimer", "pix2tex", "texteller"])
+def test_a_layout_without_choice_has_no_columns_to_name(tmp_path, prefix):
+    assert f"{prefix} has no columns to name" in refusal(f"{prefix}:{tmp_path}?text=x")

@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from latexocr.data.sources import PREFIXES, content_hash, load
-from latexocr.data.write import write_samples
+from latexocr.data.sources import PREFIXES, content_hash, load, stream
 from latexocr.errors import UserError
 from latexocr.records import Sample
 
@@ -159,13 +156,21 @@ def test_a_path_with_a_colon_in_it_is_a_path(tmp_path, monkeypatch):
     assert [s.id for s in load("crohme:x")] == [s.id for s in load(f"{tmp_path}/crohme:x")] == ["1.png"]
 
 
+def test_a_large_set_is_read_one_by_one(tmp_path):
+    path = lines(tmp_path / "set.jsonl", {"image": "a.png"}, {"image": "a.png"}, "broken")
+    samples = stream(str(path))
+    assert next(samples) == next(samples) == Sample("a.png", tmp_path / "a.png")  # only `load` compares ids
+    with pytest.raises(UserError, match=r"set.jsonl:3"):
+        next(samples)
+
+
 def test_loading_is_the_same_each_time(tmp_path):
     for name in ("b.png", "a/c.png", "a.png"):
         picture(tmp_path / name)
     assert load(str(tmp_path)) == load(str(tmp_path))
 
 
-# The hash, and writing
+# The hash
 
 def in_memory(name: str, latex: str | None = "x", shade: int = 0, mode: str = "L") -> Sample:
     return Sample(name, Image.new("L", (4, 3), shade).convert(mode), latex)
@@ -185,44 +190,3 @@ def test_the_hash_does_not_depend_on_order_or_place(tmp_path):
     one, two = (Sample("a", picture(tmp_path / name / "a.png"), "x") for name in ("one", "two"))
     assert content_hash([one]) == content_hash([two])
     assert len(content_hash([])) == 64
-
-
-text = st.text(max_size=12)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.builds(in_memory, text, st.none() | text, st.integers(0, 255),
-                          st.sampled_from(["1", "L", "RGB", "RGBA", "P"])), min_size=1, max_size=4,
-                unique_by=lambda sample: sample.id))
-def test_written_samples_load_again(tmp_path_factory, samples):
-    folder = tmp_path_factory.mktemp("written")
-    write_samples(folder, samples)
-    again = load(str(folder))
-    assert shown(again) == shown(samples) and content_hash(again) == content_hash(samples)
-    for before, after in zip(samples, again, strict=True):
-        with Image.open(after.image) as image:
-            assert image.convert("RGBA").tobytes() == before.image.convert("RGBA").tobytes()
-
-
-def test_files_are_copied_as_they_are_and_what_is_missing_stays_missing(tmp_path):
-    (tmp_path / "odd.JPG").write_bytes(b"no picture")
-    samples = [Sample("odd", tmp_path / "odd.JPG", None, "s"), Sample("gone", tmp_path / "gone.png", "x")]
-    index = write_samples(tmp_path / "out/deep", samples)
-    again = load(str(index))
-    assert shown(again) == shown(samples) and content_hash(again) == content_hash(samples)
-    assert again[0].image.read_bytes() == b"no picture" and not again[1].image.exists()
-    assert shown(load(str(tmp_path / "out/deep"))) == shown(samples)
-
-
-def test_other_modes_become_png_too(tmp_path):
-    write_samples(tmp_path / "out", [in_memory(mode, mode=mode) for mode in ("CMYK", "YCbCr", "LA", "I", "F")])
-    for sample in load(str(tmp_path / "out")):
-        with Image.open(sample.image) as image:
-            assert image.convert("L").getpixel((0, 0)) == 0
-
-
-def test_samples_already_there_are_not_overwritten(tmp_path):
-    write_samples(tmp_path, [in_memory("a")])
-    with pytest.raises(UserError, match="already there"):
-        write_samples(tmp_path, [in_memory("b")])
-    assert [s.id for s in load(str(tmp_path))] == ["a"]

@@ -72,7 +72,8 @@ def write_samples(folder: Path, samples: Iterable[Sample]) -> Path:
     with begun.open("a", encoding="utf-8") as file:
         for number, sample in enumerate(samples):
             if number < len(done):
-                if done[number] != (sample.id, sample.latex):
+                last = number == len(done) - 1  # Its picture stands for those of all before it.
+                if not _same(sample, done[number], folder if last else None):
                     raise _other(begun)
                 continue
             row = {"id": sample.id, "image": _copied(sample, folder, number), "latex": sample.latex,
@@ -84,13 +85,19 @@ def write_samples(folder: Path, samples: Iterable[Sample]) -> Path:
     return index
 
 
-def _begun(path: Path) -> list[tuple[str, str | None]]:
-    """Id and formula of the samples that a killed call has written; the line it was writing is cut off."""
+def _begun(path: Path) -> list[dict[str, Any]]:
+    """The rows that a killed call has written; the line it was writing is cut off."""
     if not path.exists():
         return []
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.rfind(b"\n") + 1])
-    return [(row["id"], row["latex"]) for _, row in json_lines(path)]
+    return [row for _, row in json_lines(path)]
+
+
+def _same(sample: Sample, row: dict[str, Any], folder: Path | None) -> bool:
+    """Whether a row was written of this sample; of its picture too, where `folder` is given."""
+    return (sample.id, sample.latex) == (row["id"], row["latex"]) and (
+        folder is None or picture_bytes(sample.image) == picture_bytes(folder / row["image"]))
 
 
 def _other(begun: Path) -> UserError:
