@@ -58,9 +58,9 @@ def toy(tmp_path, monkeypatch):
     """The font `toy10`, found where this test put it."""
     path = metrics_file(tmp_path)
     monkeypatch.setattr(dvi, "_metric_file", lambda name: path)
-    dvi._metrics.cache_clear()
+    dvi._font.cache_clear()
     yield define_font(200) + bytes([235, 200])
-    dvi._metrics.cache_clear()
+    dvi._font.cache_clear()
 
 
 @pytest.mark.parametrize(("commands", "place"), [
@@ -86,7 +86,7 @@ def toy(tmp_path, monkeypatch):
     pytest.param(b"\x89" + four(POINT) + four(4 * POINT), (0, 0), id="a put rule does not"),
 ])
 def test_commands_move_the_place(tmp_path, toy, commands, place):
-    *_, last = dvi.pages(file(tmp_path, page(toy + commands + b"A")))[0]
+    *_, last = dvi.pages(file(tmp_path, page(toy + commands + b"A")))[0].glyphs()
     across, down = place
     expected = (across, down - HEIGHT, across + WIDTH, down + DEPTH)
     assert (last.font, last.code) == ("toy", ord("A"))
@@ -95,22 +95,41 @@ def test_commands_move_the_place(tmp_path, toy, commands, place):
 
 def test_rules_are_boxes_above_their_place_and_empty_ones_are_none(tmp_path, toy):
     rules = b"\x89" + four(POINT) + four(4 * POINT) + b"\x89" + four(0) + four(POINT) + b"\x89" + four(9) + four(-9)
-    found = dvi.pages(file(tmp_path, page(toy + rules)))
+    found = [page.glyphs() for page in dvi.pages(file(tmp_path, page(toy + rules)))]
     assert found == [[dvi.Glyph("rule", 0, 0.0, -1.0, 4.0, 0.0)]]
 
 
 def test_coordinates_count_from_the_corner_that_preview_names(tmp_path, toy):
     place = b"\x92" + four(10 * POINT) + b"\xa0" + four(30 * POINT)
     corner = origin(left=-2 * POINT, top=POINT, height=8 * POINT)
-    (glyph,), = dvi.pages(file(tmp_path, page(toy + place + corner + b"A")))
+    found, = dvi.pages(file(tmp_path, page(toy + place + corner + b"A")))
+    glyph, = found.glyphs()
     assert (glyph.left, glyph.top) == pytest.approx((2, 8 + 1 - 7), abs=1e-3)
 
 
 def test_every_page_begins_anew(tmp_path, toy):
     moved = toy + b"\x92" + four(10 * POINT) + PUSH + origin(top=POINT) + b"A"
-    first, empty, last = dvi.pages(file(tmp_path, page(moved), page(b""), page(toy + b"A")))
+    pages = dvi.pages(file(tmp_path, page(moved), page(b""), page(toy + b"A")))
+    first, empty, last = (found.glyphs() for found in pages)
     assert (len(first), len(empty)) == (1, 0)
     assert (last[0].left, last[0].right) == pytest.approx((0, WIDTH / POINT), abs=1e-3)
+
+
+def test_boxes_lie_in_boxes_and_what_never_closed_is_closed(tmp_path, toy):
+    boxes = b"A" + PUSH + PUSH + b"A" + POP + PUSH + POP + b"A" + POP + PUSH + b"A"
+    found, = dvi.pages(file(tmp_path, page(toy + boxes)))
+    mark = type(next(dvi.marks(found.box)))
+    shape = lambda box: [item.code if type(item) is mark else shape(item) for item in box]  # noqa: E731
+    assert shape(found.box) == [65, [[65], 65], [65]]
+
+
+def test_a_page_says_its_number_and_the_size_of_its_picture(tmp_path, toy):
+    commands = toy + b"\x9d\x10" + b"\xef\x1eps::-10 -20 30 40 500 600 7000A"
+    begin = b"\x8b" + bytes(36) + four(12) + bytes(4)
+    path = file(tmp_path, begin + commands + b"\x8c")
+    found, = dvi.pages(path)
+    assert (found.number, found.baseline, found.corner) == (12, 16, (-10, 16 - 500 - 40))
+    assert (found.width * POINT, found.height * POINT) == pytest.approx((7000 + 30 + 10, 500 + 600 + 40 + 20))
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n", b"\xf7\x03" + bytes(40)])
@@ -151,7 +170,8 @@ def test_tex_puts_glyphs_where_its_rules_say(tmp_path):
         r"\documentclass{article}\usepackage[active,tightpage]{preview}\begin{document}\begin{preview}"
         r"\hbox{\rlap{$ab$}\kern20pt\vrule width3pt height2pt depth0pt}\end{preview}\end{document}")
     subprocess.run(["latex", "-interaction=nonstopmode", "a.tex"], cwd=tmp_path, capture_output=True, check=True)
-    (a, b, rule), = dvi.pages(tmp_path / "a.dvi")
+    found, = dvi.pages(tmp_path / "a.dvi")
+    a, b, rule = found.glyphs()
     assert [(g.font, g.code) for g in (a, b, rule)] == [("cmmi", ord("a")), ("cmmi", ord("b")), ("rule", 0)]
     border = 0.5 * 72.27 / 72  # of `tightpage`: half a big point
     assert (a.left, rule.left, rule.right) == pytest.approx((border, border + 20, border + 23), abs=0.01)

@@ -12,22 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latexocr.data.fonts import FONTS
 from latexocr.errors import UserError
 from latexocr.tex import dvi, run
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FONTS = {
-    "cm": "",
-    "lm": r"\usepackage{lmodern}",
-    "times": r"\usepackage{mathptmx}",
-    "palatino": r"\usepackage{mathpazo}",
-    "tx": r"\usepackage{txfonts}",
-    "px": r"\usepackage{pxfonts}",
-    "euler": r"\usepackage{euler}",
-}
-"""Font sets by name, and the packages that choose them."""
 BODY_SIZES = ("10pt", "11pt", "12pt")
 
 
@@ -58,13 +49,14 @@ def draw(
         raise UserError("No TeX on this machine (looked for latex, kpsewhich and dvipng). On Debian: apt-get install "
                         "texlive-latex-extra texlive-fonts-recommended texlive-science dvipng preview-latex-style.")
 
-    def pictures(folder: Path, pages: list[run.Page | None]) -> list[Drawing | None]:
+    def pictures(folder: Path, pages: list[dvi.Page | None]) -> list[Drawing | None]:
+        if not any(pages):
+            return [None] * len(pages)
         run.limited(["dvipng", "-q", "--noghostscript", "-T", "tight", "-D", str(dpi), "-z", "1", "-o", "%d.png",
                      "a.dvi"], folder, len(pages))
-        return [_drawing(folder / f"{number}.png", page) if page else None
-                for number, page in enumerate(pages, start=1)]
+        return [_drawing(folder / f"{page.position + 1}.png", page) if page else None for page in pages]
 
-    return run.each_document(formulas, pictures, font=FONTS[font], size=size, display=display)
+    return run.each_document(formulas, pictures, run.Style(FONTS[font].preamble, size, display))
 
 
 def typeset(formulas: Sequence[str], **style: object) -> list[Image | None]:
@@ -72,10 +64,11 @@ def typeset(formulas: Sequence[str], **style: object) -> list[Image | None]:
     return [drawing and drawing.image for drawing in draw(formulas, **style)]
 
 
-def _drawing(path: Path, glyphs: list[dvi.Glyph]) -> Drawing | None:
+def _drawing(path: Path, page: dvi.Page) -> Drawing | None:
     from PIL import Image
 
-    if not path.exists():
+    glyphs = page.glyphs()
+    if not glyphs or not path.exists():
         return None
     with Image.open(path) as image:
         return Drawing(image.convert("L"), glyphs)

@@ -1,7 +1,7 @@
-"""Where TeX put which glyph: the pages of a DVI file as glyphs and rules with their boxes.
+r"""Where TeX put which glyph: the pages of a DVI file as boxes within boxes, of characters and rules.
 
-Takes the path of a DVI file that `preview` with `tightpage` wrote, gives boxes in TeX points. Knows nothing of
-pictures or formulas. Source: D. E. Knuth, "The format of DVI files", in DVItype; "TFM files", in TFtoPL.
+Takes the path of a DVI file that `preview` with `tightpage` wrote. Knows nothing of pictures or formulas.
+Source: D. E. Knuth, "The format of DVI files", in DVItype; "TFM files", in TFtoPL.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SCALED_POINT = 1 / 65536
 """TeX points in one unit of the file: TeX writes DVI in scaled points."""
-RULE = ("rule", 0)
 H, V, W, X, Y, Z = range(6)
 """What a place is made of: across and down, and the distances W and X across, Y and Z down that a page remembers."""
-PUT_CHARACTER, PUT_RULE, END_OF_PAGE, POSTAMBLE = 133, 137, 140, 248
+SET_CHARACTER, PUT_CHARACTER, PUT_RULE, END_OF_PAGE, POSTAMBLE = 128, 133, 137, 140, 248
 MOVES = {first + size: (axis, register, size)
          for first, axis, register in ((147, H, W), (152, H, X), (161, V, Y), (166, V, Z)) for size in range(5)}
 MOVES |= {first + size: (axis, None, size) for first, axis in ((142, H), (156, V)) for size in range(1, 5)}
@@ -40,15 +40,75 @@ class Glyph:
     bottom: float
 
 
-@dataclass(frozen=True)
-class _Font:
+@dataclass(frozen=True, eq=False)
+class Font:
+    """A font at a size."""
+
     name: str
-    sizes: dict[int, tuple[int, int, int]]
+    """Without the design size."""
+    size: int
+    """In scaled points."""
+    boxes: dict[int, tuple[int, int, int]]
     """Width, height and depth of every character, in scaled points."""
 
 
-def pages(path: Path) -> list[list[Glyph]]:
-    """The glyphs and rules of every page, in the order of the file.
+class Mark(NamedTuple):
+    """A character or rule where it lies on its page, in scaled points, y downwards."""
+
+    font: Font
+    code: int
+    h: int
+    """The left edge."""
+    v: int
+    """The line it stands on."""
+    width: int
+    height: int
+    """Above the line."""
+    depth: int
+    """Below the line."""
+
+
+RULE = Font("rule", 0, {})
+"""The font of rules."""
+Box = list["Mark | Box"]
+"""What TeX put into a box, in its order: marks, and boxes that hold any."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: what is on it, and the corner and size of the picture that `preview` cuts out of it."""
+
+    position: int
+    """In the file, from 0."""
+    number: int
+    r"""What TeX's register \count9 held."""
+    box: Box
+    corner: tuple[int, int]
+    """Top left of the picture, in scaled points."""
+    baseline: int
+    """Of the outermost box, in scaled points down the page."""
+    width: float
+    """Of the picture, in points."""
+    height: float
+
+    def glyphs(self) -> list[Glyph]:
+        """The characters and rules, in the order of the file, in points from the corner."""
+        x, y = self.corner
+        return [Glyph(m.font.name, m.code, *(round(edge * SCALED_POINT, 3) for edge in (
+            m.h - x, m.v - m.height - y, m.h + m.width - x, m.v + m.depth - y))) for m in marks(self.box)]
+
+
+def marks(box: Box) -> Iterator[Mark]:
+    """What lies in a box and in the boxes inside it, in order."""
+    for item in box:
+        if type(item) is Mark:
+            yield item
+        else:
+            yield from marks(item)
+
+
+def pages(path: Path) -> list[Page]:
+    """The pages of a file, in its order.
 
     Raises ValueError on a file that is not DVI or breaks off, or on a font without metrics.
     """
@@ -57,7 +117,7 @@ def pages(path: Path) -> list[list[Glyph]]:
         raise ValueError(f"{path}: not a DVI file")
     try:
         return list(_Machine(data).run())
-    except (IndexError, KeyError, struct.error) as e:
+    except (IndexError, KeyError, RecursionError, struct.error) as e:
         raise ValueError(f"{path}: a DVI file that breaks off or is damaged ({type(e).__name__}: {e})") from e
 
 
@@ -67,21 +127,26 @@ class _Machine:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
-        self.fonts: dict[int, _Font] = {}
+        self.fonts: dict[int, Font] = {}
+        self.position = -1
         self.new_page()
 
     def new_page(self) -> None:
         self.place = [0] * 6
-        self.stack: list[list[int]] = []
-        self.font = _Font("", {})
-        self.boxes: list[tuple[str, int, int, int, int, int]] = []
-        self.origin = (0, 0)
+        self.page_number = 0
+        self.box: Box = []
+        self.stack: list[tuple[list[int], Box]] = []
+        self.font = Font("", 0, {})
+        self.corner, self.baseline, self.size = (0, 0), 0, (0, 0)
 
-    def run(self) -> Iterator[list[Glyph]]:
-        while (command := self.data[self.at]) != POSTAMBLE:
+    def run(self) -> Iterator[Page]:
+        data = self.data
+        while (command := data[self.at]) != POSTAMBLE:
             self.at += 1
-            if command == END_OF_PAGE:
-                yield self.glyphs()
+            if command < SET_CHARACTER:
+                self.set(command)
+            elif command == END_OF_PAGE:
+                yield self.page()
             else:
                 COMMANDS[command](self, command)
 
@@ -97,35 +162,45 @@ class _Machine:
         self.at += size
 
     def begin_page(self, _: int) -> None:
-        self.skip(44)
         self.new_page()
+        self.position += 1
+        self.skip(36)
+        self.page_number = self.number(4, signed=True)
+        self.skip(4)
 
     def preamble(self, _: int) -> None:
         self.skip(13)
         self.skip(self.number(1))
 
+    def set(self, code: int) -> None:
+        place, font = self.place, self.font
+        width, height, depth = font.boxes[code]
+        self.box.append(Mark(font, code, place[H], place[V], width, height, depth))
+        place[H] += width
+
     def character(self, command: int) -> None:
-        """Commands 0 to 127 are the code; then it follows, in 1 to 4 bytes, and the place stays after 133."""
-        code = command if command < 128 else self.number((command - 128) % 5 + 1)
-        width, height, depth = self.font.sizes[code]
-        h, v = self.place[:2]
-        self.boxes.append((self.font.name, code, h, v - height, h + width, v + depth))
-        if command < PUT_CHARACTER:
-            self.place[H] += width
+        """Commands 128 to 131 set a code of 1 to 4 bytes; the place stays after 133 to 136."""
+        before = self.place[H]
+        self.set(self.number((command - SET_CHARACTER) % 5 + 1))
+        if command >= PUT_CHARACTER:
+            self.place[H] = before
 
     def rule(self, command: int) -> None:
         height, width = self.number(4, signed=True), self.number(4, signed=True)
-        h, v = self.place[:2]
         if height > 0 and width > 0:
-            self.boxes.append((*RULE, h, v - height, h + width, v))
+            self.box.append(Mark(RULE, 0, *self.place[:2], width, height, 0))
         if command < PUT_RULE:
             self.place[H] += width
 
     def push(self, _: int) -> None:
-        self.stack.append(self.place.copy())
+        self.stack.append((self.place.copy(), self.box))
+        self.box = []
 
     def pop(self, _: int) -> None:
-        self.place = self.stack.pop()
+        inner = self.box
+        self.place, self.box = self.stack.pop()
+        if inner:
+            self.box.append(inner)
 
     def move(self, command: int) -> None:
         axis, register, size = MOVES[command]
@@ -143,7 +218,7 @@ class _Machine:
         self.skip(14 + area)
         name = self.data[self.at : self.at + length].decode("ascii")
         self.skip(length)
-        self.fonts[number] = _Font(name.rstrip("0123456789"), _metrics(name, scale))
+        self.fonts[number] = _font(name, scale)
 
     def special(self, command: int) -> None:
         """A note to the driver; `preview` tells by one where the picture begins."""
@@ -151,19 +226,21 @@ class _Machine:
         text = self.data[self.at : self.at + length]
         self.skip(length)
         if text.startswith(b"ps::-") and len(numbers := text[4:].split()) == 7:
-            left, _, _, top, height, _, _ = map(int, numbers)
-            self.origin = (self.place[H] + left, self.place[V] - height - top)
+            left, bottom, right, top, height, depth, width = map(int, numbers)
+            self.corner, self.baseline = (self.place[H] + left, self.place[V] - height - top), self.place[V]
+            self.size = (width + right - left, height + depth + top - bottom)
 
-    def glyphs(self) -> list[Glyph]:
-        """The page, in points from the origin that `special` found."""
-        x, y = self.origin
-        return [Glyph(name, code, *(round(edge * SCALED_POINT, 3) for edge in edges))
-                for name, code, left, top, right, bottom in self.boxes
-                for edges in [(left - x, top - y, right - x, bottom - y)]]
+    def page(self) -> Page:
+        for _, outer in reversed(self.stack):
+            outer.append(self.box)
+            self.box = outer
+        width, height = self.size
+        return Page(self.position, self.page_number, self.box, self.corner, self.baseline, width * SCALED_POINT,
+                    height * SCALED_POINT)
 
 
 COMMANDS = {
-    **dict.fromkeys((*range(132), *range(PUT_CHARACTER, PUT_RULE)), _Machine.character),
+    **dict.fromkeys((*range(SET_CHARACTER, 132), *range(PUT_CHARACTER, PUT_RULE)), _Machine.character),
     132: _Machine.rule,
     PUT_RULE: _Machine.rule,
     138: lambda machine, command: None,
@@ -180,6 +257,10 @@ COMMANDS = {
 
 
 @functools.cache
+def _font(name: str, scale: int) -> Font:
+    return Font(name.rstrip("0123456789"), scale, _metrics(name, scale))
+
+
 def _metrics(name: str, scale: int) -> dict[int, tuple[int, int, int]]:
     """Width, height and depth of every character of a font at a size, in scaled points, from its TFM file."""
     words = _metric_file(name).read_bytes()
@@ -198,9 +279,18 @@ def _metrics(name: str, scale: int) -> dict[int, tuple[int, int, int]]:
     return result
 
 
+_FOLDERS: list[Path] = []
+"""Where metrics were found before: a family lies in one folder, and to ask for a file takes TeX a while."""
+
+
 @functools.cache
 def _metric_file(name: str) -> Path:
+    for folder in _FOLDERS:
+        if (path := folder / f"{name}.tfm").exists():
+            return path
     found = subprocess.run([shutil.which("kpsewhich") or "kpsewhich", f"{name}.tfm"], capture_output=True, text=True)
     if not found.stdout.strip():
         raise ValueError(f"no metrics for font {name}")
-    return Path(found.stdout.strip())
+    path = Path(found.stdout.strip())
+    _FOLDERS.append(path.parent)
+    return path

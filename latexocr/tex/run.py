@@ -1,34 +1,77 @@
-"""Formulas -> pages of a DVI file, through TeX: many formulas a document, limits on what TeX may do.
+r"""Formulas -> pages of a DVI file, through TeX: many formulas a document, limits on what TeX may do.
 
-Takes formulas and a preamble, gives what each page holds, or None where TeX does not accept the formula. TeX runs
-without shell escape, may neither read nor write outside its folder, and is stopped after a time limit.
+Takes formulas and the line of a preamble that chooses fonts, gives a page for each formula, or None where TeX does not
+accept it. Knows nothing of pictures or of what is on a page.
+
+TeX runs without shell escape, may neither read nor write outside its folder, and has limits on time, memory and the
+size of what it writes. A formula that uses a command which could outlive it (\gdef, \catcode, \input ...: all that is
+not in `harmless`) gets a document of its own; so does one that broke the document it stood in. Each costs only itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from latexocr.errors import UserError
 from latexocr.tex import dvi
+from latexocr.tex.harmless import doubtful
 
 Result = TypeVar("Result")
-Page = list[dvi.Glyph]
-"""The glyphs and rules of one formula."""
 
-PACKAGES = r"\usepackage{amsmath,amssymb,bm,mathrsfs,stmaryrd,cancel,mathtools,braket,gensymb}"
+PACKAGES = r"\usepackage{amsmath,amssymb,mathrsfs,stmaryrd,cancel,mathtools,braket,gensymb}"
 PREAMBLE = r"""\documentclass[%(size)s]{article}%(packages)s%(font)s
-\usepackage[active,tightpage]{preview}\setlength\textwidth{100cm}\begin{document}"""
-SECONDS_A_FORMULA, SECONDS_AT_LEAST = 0.05, 8
-"""Time limit of a document: TeX sets hundreds of formulas a second; one that loops must not stop the rest."""
+\newcommand\bmmax{0}\newcommand\hmmax{0}\usepackage{bm}\setcounter{localmathalphabets}{10}
+\usepackage[active,tightpage]{preview}\setlength\textwidth{100cm}%(alone)s\begin{document}"""
+"""Alphabets of mathematics are given back after each formula, and `bm` keeps none: TeX has room for 16 in all."""
+ALONE = r"""
+\newcommand\OCRalias[2]{\expandafter\let\csname #1\expandafter\endcsname\csname #2\endcsname
+  \expandafter\let\csname end#1\expandafter\endcsname\csname end#2\endcsname}
+\OCRalias{align}{aligned}\OCRalias{align*}{aligned}\OCRalias{flalign}{aligned}\OCRalias{flalign*}{aligned}
+\OCRalias{alignat}{alignedat}\OCRalias{alignat*}{alignedat}\OCRalias{gather}{gathered}\OCRalias{gather*}{gathered}
+\OCRalias{multline}{gathered}\OCRalias{multline*}{gathered}\OCRalias{displaymath}{math}
+\renewenvironment{equation}{}{}\expandafter\let\csname equation*\endcsname\equation
+\expandafter\let\csname endequation*\endcsname\endequation\OCRalias{math}{equation}\OCRalias{displaymath}{equation}
+\renewenvironment{eqnarray}{\array{rcl}}{\endarray}\OCRalias{eqnarray*}{eqnarray}
+\makeatletter\renewcommand\dft@tag{\@ifstar\OCRtagstar\OCRtag}\makeatother
+\newcommand\OCRtag[1]{\qquad\text{(#1)}}\newcommand\OCRtagstar[1]{\qquad\text{#1}}
+\renewcommand\label[1]{}\let\nonumber\relax\let\notag\relax
+\providecommand\color[2][]{}\providecommand\textcolor[3][]{#3}\providecommand\lt{<}\providecommand\gt{>}
+\providecommand\colonequals{\coloneqq}\providecommand\bold{\mathbf}\providecommand\Bbb{\mathbb}
+\providecommand\frak{\mathfrak}"""
+"""Formulas as they stand in documents, alone: environments that number their lines are set as those inside a formula,
+tags are set beside it, labels and colours are not seen."""
+SECONDS_AT_LEAST, FORMULAS_A_SECOND = 3, 200
+"""The limit of a document: seconds of a processor. TeX sets thousands a second; one that loops must not hold it up."""
+PATIENCE = 30
+"""Seconds on the clock for each second of a processor: other work may slow TeX."""
+MEMORY, FILE_SIZE = 1 << 30, 1 << 26
+"""Bytes that TeX may hold, and that it may write into one file."""
+LARGEST_DOCUMENT = 2000
+"""Formulas."""
+LARGEST_SIDE, LARGEST_PICTURE = 10_000, 2_000_000
+"""In points and square points: what is larger is refused, and kept away from dvipng."""
 ENVIRONMENT = {"openin_any": "p", "openout_any": "p", "shell_escape": "f", "max_print_line": "1000",
                "MKTEXTFM": "0", "MKTEXPK": "0"}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How the formulas of a document are set."""
+
+    font: str = ""
+    """Lines of the preamble that choose fonts; none: Computer Modern."""
+    size: str = "10pt"
+    display: bool = True
 
 
 def available() -> bool:
@@ -36,82 +79,164 @@ def available() -> bool:
     return bool(shutil.which("latex") and shutil.which("kpsewhich"))
 
 
-def pages(formulas: Sequence[str], *, font: str = "", size: str = "10pt", display: bool = True) -> list[Page | None]:
-    """The glyphs of each formula, in order; None for a formula that TeX does not accept. As `each_document`."""
-    return each_document(formulas, lambda folder, found: found, font=font, size=size, display=display)
+def pages(formulas: Sequence[str], style: Style = Style()) -> list[dvi.Page | None]:
+    """The page of each formula, in order; None for one that TeX does not accept. Raises as `each_document`."""
+    return each_document(formulas, lambda folder, found: found, style)
 
 
-def each_document(formulas: Sequence[str], finish: Callable[[Path, list[Page | None]], list[Result | None]], *,
-                  font: str = "", size: str = "10pt", display: bool = True) -> list[Result | None]:
+def each_document(formulas: Sequence[str], finish: Callable[[Path, list[dvi.Page | None]], list[Result | None]],
+                  style: Style = Style()) -> list[Result | None]:
     """What `finish` makes of every document that TeX sets, one result a formula, in order; None where TeX refused it.
 
-    `finish` takes the folder with `a.dvi` and its pages, None for a refused formula; `font` is the line of the preamble
-    that chooses fonts. A formula that breaks its document (an unbalanced brace, an endless loop) is found by halving:
-    the others are set all the same. Raises UserError where TeX is not installed.
+    `finish` takes the folder with `a.dvi` and the page of each of its formulas, None for a refused one. Raises
+    UserError where TeX is not installed, or lacks what the preamble asks for.
     """
     if not available():
         raise UserError("No TeX on this machine (looked for latex and kpsewhich). On Debian: apt-get install "
                         "texlive-latex-extra texlive-fonts-recommended texlive-science dvipng preview-latex-style.")
-    if not formulas:
-        return []
-    with tempfile.TemporaryDirectory(prefix="latexocr-", dir=_memory()) as name:
-        folder = Path(name)
-        try:
-            found = _document(folder, formulas, _source(formulas, font=font, size=size, display=display))
-            if found is not None:
-                return finish(folder, found)
-        except subprocess.TimeoutExpired:
-            pass
-    if len(formulas) == 1:
-        return [None]
-    middle = len(formulas) // 2
-    return [result for half in (formulas[:middle], formulas[middle:])
-            for result in each_document(half, finish, font=font, size=size, display=display)]
+    results: list[Result | None] = [None] * len(formulas)
+    waiting = _documents(formulas, style)
+    while waiting:
+        numbers = waiting.pop()
+        with tempfile.TemporaryDirectory(prefix="latexocr-", dir=_memory()) as folder:
+            got = _run(Path(folder), [formulas[number] for number in numbers], style)
+            done = numbers[: len(got.pages)]
+            try:
+                for number, result in zip(done, finish(Path(folder), got.pages) if done else [], strict=True):
+                    results[number] = result
+            except subprocess.TimeoutExpired:
+                got = Outcome(got.through, [])
+        waiting += _again(numbers, got)
+    return results
 
 
-def limited(command: Sequence[str], folder: Path, formulas: int) -> None:
-    """Run a program of TeX in a folder, within the limits for so many formulas. Raises subprocess.TimeoutExpired."""
-    subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                   timeout=SECONDS_AT_LEAST + SECONDS_A_FORMULA * formulas, env={**os.environ, **ENVIRONMENT})
+def limited(command: Sequence[str], folder: Path, formulas: int, output: str = "/dev/null") -> None:
+    """Run a program of TeX in a folder, within the limits for so many formulas; its output goes into a file.
+
+    Raises subprocess.TimeoutExpired where it waits too long for a processor; one that the limits stop just ends.
+    """
+    seconds = SECONDS_AT_LEAST + formulas // FORMULAS_A_SECOND
+    limits = f"ulimit -t {seconds}; ulimit -f {FILE_SIZE // 512}; ulimit -v {MEMORY // 1024} 2>/dev/null; exec \"$@\""
+    with (folder / output).open("wb") as written:
+        subprocess.run(["sh", "-c", limits, "sh", *command], cwd=folder, stdin=subprocess.DEVNULL, stdout=written,
+                       stderr=subprocess.DEVNULL, timeout=seconds * PATIENCE, env={**os.environ, **ENVIRONMENT})
 
 
 def _memory() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-def _document(folder: Path, formulas: Sequence[str], source: str) -> list[Page | None] | None:
-    """The pages of one document; None where pages and formulas cannot be told apart."""
-    (folder / "a.tex").write_text(source, encoding="utf-8")
-    limited(["latex", "-no-shell-escape", "-interaction=nonstopmode", "a.tex"], folder, len(formulas))
-    refused = _refused(folder / "a.log", len(formulas))
-    if refused is None or not (folder / "a.dvi").exists():
-        return None
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a document."""
+
+    through: int
+    """Formulas that TeX got through in good order: the next one broke the document, if there is a next one."""
+    pages: list[dvi.Page | None]
+    """Of these formulas; none where the file is no good."""
+
+
+def _documents(formulas: Sequence[str], style: Style) -> list[list[int]]:
+    """The numbers of the formulas of each document."""
+    alone = doubtful(formulas, lambda names: _defined(names, style))
+    shared = [number for number in range(len(formulas)) if number not in alone]
+    return [[number] for number in sorted(alone, reverse=True)] + [
+        shared[start : start + LARGEST_DOCUMENT] for start in range(0, len(shared), LARGEST_DOCUMENT)]
+
+
+def _again(numbers: list[int], got: Outcome) -> list[list[int]]:
+    """The documents that are still to be set after one: what was before and after a formula that broke it, and that."""
+    if len(numbers) == 1:
+        return []
+    before, broken, after = numbers[: got.through], numbers[got.through : got.through + 1], numbers[got.through + 1 :]
+    if got.pages:
+        before = []
+    elif not broken:  # TeX got through all, yet there are no pages: which formula is to blame is found by halving.
+        middle = len(numbers) // 2
+        before, after = numbers[:middle], numbers[middle:]
+    return [document for document in (before, broken, after) if document]
+
+
+def _run(folder: Path, formulas: Sequence[str], style: Style) -> Outcome:
+    nonce = secrets.token_hex(8)
+    text = _tex(folder, _source(formulas, nonce, style), len(formulas))
+    through, refused = _log(text, nonce)
     try:
         found = dvi.pages(folder / "a.dvi")
-    except ValueError:
-        return None
-    if len(found) != len(formulas):
-        return None
-    return [None if number in refused else page for number, page in enumerate(found)]
+    except (OSError, ValueError):
+        return Outcome(through, [])
+    of_formula: list[list[dvi.Page]] = [[] for _ in formulas]
+    for page in found:
+        if 0 <= page.number < through and not (fits := _fits(page)) and through > 1:
+            return Outcome(page.number, [])
+        if 0 <= page.number < through and page.number not in refused and fits:
+            of_formula[page.number].append(page)
+    return Outcome(through, [pages[0] if len(pages) == 1 else None for pages in of_formula[:through]])
 
 
-def _source(formulas: Sequence[str], *, font: str, size: str, display: bool) -> str:
-    style = r"\displaystyle " if display else ""
-    parts = [PREAMBLE % {"size": size, "packages": PACKAGES, "font": font}]
+def _source(formulas: Sequence[str], nonce: str, style: Style) -> str:
+    r"""The document. A mark before each formula says which comes, and how deep in groups TeX is.
+
+    The mark is a \message, which TeX writes out at once; no formula can guess it. Each page carries the number of its
+    formula, as one that is broken may make two pages, or none.
+    """
+    look = r"\displaystyle" if style.display else ""
+    parts = [_preamble(style)]
     for number, formula in enumerate(formulas):
-        parts.append(f"\\typeout{{@@{number}}}\n\\begin{{preview}}${style}{formula}$\\end{{preview}}")
-    return "\n".join([*parts, r"\typeout{@@end}", r"\end{document}"])
+        parts += [rf"\message{{^^J@{nonce} {number} \the\currentgrouplevel^^J}}\global\count9={number}\relax",
+                  rf"\begin{{preview}}${look}", formula, r"$\end{preview}"]
+    return "\n".join([*parts, rf"\message{{^^J@{nonce} {len(formulas)} \the\currentgrouplevel^^J}}\end{{document}}"])
 
 
-def _refused(log: Path, expected: int) -> set[int] | None:
-    """Numbers of the formulas after which TeX reported an error; None where the log does not reach the end."""
-    if not log.exists():
-        return None
-    bad, current, seen = set(), None, 0
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-        if mark := re.match(r"@@(\d+|end)\s*$", line):
-            current = mark[1]
-            seen += 1
-        elif line.startswith("! ") and current not in (None, "end"):
-            bad.add(int(current))
-    return bad if seen == expected + 1 else None
+def _preamble(style: Style) -> str:
+    return PREAMBLE % {"size": style.size, "packages": PACKAGES, "font": style.font, "alone": ALONE}
+
+
+def _tex(folder: Path, source: str, formulas: int) -> str:
+    """What TeX says as it sets a document."""
+    (folder / "a.tex").write_text(source, encoding="utf-8", errors="surrogatepass")
+    with suppress(subprocess.TimeoutExpired):
+        limited(["latex", "-no-shell-escape", "-interaction=nonstopmode", "a.tex"], folder, formulas, output="said")
+    return (folder / "said").read_text(encoding="utf-8", errors="replace")
+
+
+def _log(text: str, nonce: str) -> tuple[int, set[int]]:
+    """How many formulas TeX got through in good order, and the numbers of those that it reported an error in.
+
+    Raises UserError where it did not get to the first.
+    """
+    before, *parts = re.split(rf"^@{nonce} (\d+) (\d+)\s*$", text, flags=re.MULTILINE)
+    if not parts:
+        error = re.search(r"^! .*", before, re.MULTILINE)
+        raise UserError(f"TeX did not get to the first formula: {error[0] if error else 'it gave no reason'}. On "
+                        "Debian: apt-get install texlive-latex-extra texlive-fonts-recommended texlive-science "
+                        "preview-latex-style, and texlive-fonts-extra for other fonts.")
+    numbers, levels, said = parts[::3], parts[1::3], parts[2::3]
+    through, refused = -1, set()
+    for number, level, after in zip(numbers, levels, said, strict=True):
+        if int(number) != through + 1 or level != levels[0]:
+            break
+        through += 1
+        if re.search(r"^! ", after, re.MULTILINE):
+            refused.add(through)
+    return through, refused
+
+
+def _fits(page: dvi.Page) -> bool:
+    return max(page.width, page.height) <= LARGEST_SIDE and page.width * page.height <= LARGEST_PICTURE
+
+
+_MEANINGS: dict[tuple[str, str], bool] = {}
+"""Whether TeX knows a name, by the fonts that are loaded and the name."""
+
+
+def _defined(names: Collection[str], style: Style) -> set[str]:
+    """Those of some names of commands and environments that TeX has a meaning for."""
+    asked = [name for name in sorted(names) if (style.font, name) not in _MEANINGS]
+    if asked:
+        lines = [rf"\ifcsname {name}\endcsname\message{{^^J@{name}@^^J}}\fi" for name in asked]
+        with tempfile.TemporaryDirectory(prefix="latexocr-", dir=_memory()) as folder:
+            said = _tex(Path(folder), "\n".join([_preamble(style), *lines, r"\end{document}"]), len(asked))
+        known = set(re.findall(r"^@(\S+)@\s*$", said, re.MULTILINE))
+        _MEANINGS.update({(style.font, name): name in known for name in asked})
+    return {name for name in names if _MEANINGS[style.font, name]}
