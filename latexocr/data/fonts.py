@@ -37,6 +37,9 @@ class FontSet:
                          ({"binhex.tex"} if "newtxmath" in packages else set()))
 
 
+NORM = (r"\DeclareSymbolFont{norm}{OMS}{cmsy}{m}{n}"
+        r"\DeclareMathDelimiter{\Vert}{0}{norm}{107}{largesymbols}{13}\let\|\Vert")
+"""Where the fonts lack the sign of a norm: that of Computer Modern."""
 SANS = r"\renewcommand\sfdefault{lmss}"
 
 
@@ -58,9 +61,8 @@ FONTS = {
     "cm": FontSet("computer modern", 35, ""),
     "lm": FontSet("computer modern", 3, r"\usepackage{lmodern}"),
     "mlmodern": FontSet("computer modern", 3, r"\usepackage{mlmodern}\usepackage[cal=dutchcal,bb=dsserif]{mathalpha}"),
-    "cmupint": FontSet("computer modern", 2, r"\usepackage{cmupint}\usepackage[cal=boondoxo,bb=boondox,frak=boondox]"
-                       r"{mathalpha}"),
-    "dunhill": FontSet("dunhill", 0.4, _letters(_roman("lmdh"))),
+    "cmupint": FontSet("computer modern", 2, r"\usepackage[nolimits]{cmupint}"
+                       r"\usepackage[cal=boondoxo,bb=boondox,frak=boondox]{mathalpha}"),
     "typewriter": FontSet("computer modern typewriter", 0.5, _letters(_roman("lmtt"), greek=EULER)),
     "cmbright": FontSet("computer modern sans", 1.5, r"\usepackage{cmbright}"),
     "lxfonts": FontSet("computer modern sans", 1, r"\usepackage{lxfonts}"),
@@ -93,13 +95,12 @@ FONTS = {
     "scholax": FontSet("century", 1, _newtx(r"\usepackage{scholax}", "nc")),
     "fouriernc": FontSet("century", 1, r"\usepackage{lmodern}\usepackage{fouriernc}"),
     "librecaslon": FontSet("caslon", 0.7, _letters(r"\usepackage{librecaslon}")),
-    "imfell": FontSet("fell", 0.4, _letters(r"\usepackage{imfellEnglish}")),
     "oldstandard": FontSet("modern", 0.7, _letters(r"\usepackage{OldStandard}")),
     "playfair": FontSet("modern", 0.7, _letters(r"\usepackage{PlayfairDisplay}")),
     "anttor": FontSet("antykwa torunska", 1, r"\usepackage[math]{anttor}"),
     "antpolt": FontSet("antykwa poltawskiego", 0.7, _letters(r"\usepackage{antpolt}")),
-    "iwona": FontSet("iwona", 1, r"\usepackage[math]{iwona}"),
-    "kurier": FontSet("iwona", 1, r"\usepackage[math]{kurier}"),
+    "iwona": FontSet("iwona", 1, r"\usepackage[math]{iwona}" + NORM),
+    "kurier": FontSet("iwona", 1, r"\usepackage[math]{kurier}" + NORM),
     "arev": FontSet("vera", 1, r"\usepackage{arev}"),
     "dejavu-serif": FontSet("vera", 0.7, _letters(r"\usepackage{DejaVuSerif}")),
     "helvetica": FontSet("helvetica", 1, _letters(_roman("phv"), greek=EULER)),
@@ -132,11 +133,8 @@ FONTS = {
     "bookman": FontSet("bookman", 0.7, _letters(_roman("pbk"), greek=SYMBOL)),
     "arvo": FontSet("slab", 0.5, _letters(r"\usepackage{Arvo}")),
     "bitter": FontSet("slab", 0.7, _letters(r"\usepackage{bitter}")),
-    "roboto-slab": FontSet("slab", 0.4, _letters(r"\usepackage[rm]{roboto}", greek=EULER)),
     "courier": FontSet("courier", 0.5, _letters(_roman("pcr"))),
     "almendra": FontSet("calligraphic", 0.3, _letters(r"\usepackage{almendra}")),
-    "chancery": FontSet("calligraphic", 0.3, _letters(_roman("pzc"), greek=SYMBOL)),
-    "augie": FontSet("handwriting", 0.3, _letters(_roman("augie"), greek=EULER)),
     "comic": FontSet("handwriting", 0.7, _letters(r"\usepackage{comicneue}" + _roman("ComicNeue-TLF"), greek=EULER)),
 }
 """Font sets by name. `cm` is what TeX does without a word; the others tell themselves apart by their letters."""

@@ -1,0 +1,81 @@
+"""Sets of fonts of every making draw, and look like none of the others; held-out families stay out."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from latexocr.data import fonts
+from latexocr.data.fonts import FONTS, HELD_OUT, available_fonts
+from latexocr.data.typeset import available, draw
+
+tex = pytest.mark.skipif(not available(), reason="no TeX on this machine: latex, kpsewhich and dvipng")
+FORMULAS = (r"abgkxRQ147", r"\mathbf{x}\mathrm{x}", r"\|x\|", r"\int_{0}^{1}")
+OF_EVERY_MAKING = ("cm", "cmupint", "tx", "euler", "iwona", "mathdesign-charter", "scholax", "helvetica", "caladea")
+"""One set for each way of choosing fonts; all of them would take a minute."""
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, list[np.ndarray]]:
+    return {name: [np.asarray(drawing.image) for drawing in draw(FORMULAS, font=name, dpi=100)]
+            for name in OF_EVERY_MAKING if name in available_fonts()}
+
+
+@tex
+def test_every_font_draws_letters_of_its_own(pictures):
+    seen: dict[bytes, str] = {}
+    for name, (letters, *_) in pictures.items():
+        assert (letters < 128).sum() > 100, name
+        other = seen.setdefault(letters.tobytes(), name)
+        assert other == name or name == "cmupint", f"{name} draws the letters of {other}"
+
+
+@tex
+def test_bold_and_upright_letters_differ_where_they_should(pictures):
+    for name, (_, pair, *_) in pictures.items():
+        ink = (255 - pair.astype(int)).sum(axis=0)
+        left, right = ink[: len(ink) // 2].sum(), ink[len(ink) // 2 :].sum()
+        assert left > 1.05 * right, f"{name}: bold is not bold"
+
+
+@tex
+def test_a_norm_has_four_bars_and_limits_of_an_integral_stand_beside_it(pictures):
+    for name, (_, _, norm, integral) in pictures.items():
+        assert norm.shape[1] > 12, f"{name}: bars are missing"
+        assert integral.shape[0] < 4 * integral.shape[1], f"{name}: limits above and below"
+
+
+@tex
+def test_computer_modern_is_always_there_and_old_names_draw():
+    assert available_fonts()[0] == "cm"
+    assert {"lm", "times", "palatino", "tx", "px", "euler"} <= set(FONTS)
+
+
+def test_held_out_families_are_never_drawn_in_training():
+    for name, choice in FONTS.items():
+        assert (choice.share == 0) == (choice.family in HELD_OUT), name
+    assert {FONTS[name].family for name in ("palatino", "px", "newpx", "kp")} == {"palatino"}
+    assert {choice.family for choice in FONTS.values()} >= HELD_OUT
+
+
+def test_computer_modern_is_a_third_of_what_is_drawn():
+    assert 0.3 < FONTS["cm"].share / sum(choice.share for choice in FONTS.values()) < 0.45
+
+
+def test_files_of_a_choice_are_those_that_its_preamble_loads():
+    assert FONTS["cm"].files == frozenset()
+    assert FONTS["px"].files == {"pxfonts.sty"}
+    assert FONTS["bookman"].files == {"lmodern.sty", "fontenc.sty", "mathastext.sty", "t1pbk.fd"}
+    assert {"newtxmath.sty", "binhex.tex"} < FONTS["scholax"].files
+
+
+def test_without_tex_only_computer_modern_is_left(monkeypatch):
+    monkeypatch.setattr(fonts.shutil, "which", lambda name: None)
+    assert available_fonts.__wrapped__() == ("cm",)
+
+
+def test_names_and_families_are_plain_words():
+    for name, choice in FONTS.items():
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) and re.fullmatch(r"[a-z ]+", choice.family)
