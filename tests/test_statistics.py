@@ -7,9 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from latexocr.scoring.metrics import METRICS
+from latexocr.errors import UserError
+from latexocr.records import Prediction
+from latexocr.scoring import compare as compare_answers
+from latexocr.scoring import resampling
+from latexocr.scoring import score as score_answers
+from latexocr.scoring.assess import assess, summarize
+from latexocr.scoring.metrics import METRICS, tabulate_all
 from latexocr.scoring.resampling import PIECE, RESAMPLES, tally
-from latexocr.scoring.statistics import compare, mcnemar, score, wilson
+from latexocr.scoring.statistics import compare, compare_parts, holm, mcnemar, score, wilson
 
 EXACT, DISTANCE, BLEU = METRICS["exact_visual"], METRICS["edit_distance"], METRICS["bleu"]
 
@@ -130,3 +136,105 @@ def test_edges():
     assert one.low == one.value == one.high
     with pytest.raises(ValueError, match="paired"):
         compare(EXACT, shares(1, 2), shares(1, 3), seed=0)
+
+
+@pytest.mark.parametrize("ps, adjusted", [
+    ([], []), ([0.03], [0.03]), ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]), ([0.5, 0.9], [1.0, 1.0]),
+    ([0.01, math.nan, 0.02], [0.02, math.nan, 0.02]), ([0.04, 0.01], [0.04, 0.02]),
+])
+def test_holm(ps, adjusted):
+    """Worked by hand: the k-th smallest of m times m - k + 1, never under one before it."""
+    assert holm(ps) == pytest.approx(adjusted, nan_ok=True)
+
+
+def test_a_part_found_by_looking_at_many_is_no_finding():
+    base, tuned = shares(0, 400), np.zeros((400, 2))
+    tuned[:, 1], tuned[:7, 0] = 1, 1
+    alone = compare_parts(EXACT, base, tuned, {"a": range(20)})
+    many = compare_parts(EXACT, base, tuned, {str(i): range(20 * i, 20 * i + 20) for i in range(20)})
+    assert alone["a"].verdict == "better" and alone["a"].p == pytest.approx(2 / 2**7)
+    assert many["0"].verdict.startswith("no difference shown") and many["0"].p == pytest.approx(20 * 2 / 2**7)
+    assert many["0"].wins == 7 and many["5"].p == 1
+
+
+def test_the_detectable_difference_is_found_four_times_in_five():
+    random, n, found = np.random.default_rng(0), 150, 0
+    base = random.random((200, n))
+    least = compare(DISTANCE, *(np.column_stack([column, np.ones(n)]) for column in random.random((2, n)))).detectable
+    for column in base:
+        tuned = np.column_stack([random.random(n) - least, np.ones(n)])
+        both = tuned[:, 0] - column
+        found += both.mean() / (both.std() / math.sqrt(n)) < -1.96
+    assert 0.7 < found / len(base) < 0.9
+
+
+SPELLED = [("x^2", "x^{2}"), ("a+b", "a+c"), (r"\frac12", r"\frac{1}{2}"), ("", "y"), (r"\sqrt{x}", r"\sqrt[3]{x}"),
+           (r"\begin{matrix}a&b\end{matrix}", r"\begin{matrix}a\\b\end{matrix}"), ("{z", "z"), ("k", "k")] * 12
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(resampling, "PIECE", 40)
+
+
+def test_pieces_add_up_to_the_whole_on_any_number_of_cores(small_pieces):
+    references = [reference for _, reference in SPELLED]
+    columns = {"base": [prediction for prediction, _ in SPELLED], "tuned": ["x^2", *references[1:]]}
+    alone, shared = (assess(references, columns, workers=workers) for workers in (1, 2))
+    assert resampling.pieces(len(references)) == 3
+    assert repr(alone) == repr(shared)
+    tables = {name: tabulate_all(METRICS, list(zip(column, references))) for name, column in columns.items()}
+    scores, comparisons = summarize(tables)
+    assert repr((scores, comparisons)) == repr((alone.scores, alone.comparisons))
+
+
+def test_pieces_are_resampled_as_one_table_would_be(small_pieces):
+    table = np.column_stack([np.random.default_rng(0).random(100), np.ones(100)])
+    in_pieces = tally(table, 0)
+    assert in_pieces.sums == pytest.approx(table.sum(axis=0)) and (in_pieces.resamples[:, 1] == 100).all()
+    assert in_pieces.resamples[:, 0].std() == pytest.approx(table[:, 0].std() * 10, rel=0.03)
+
+
+def test_all_metrics_and_columns_see_the_same_draws():
+    table = np.random.default_rng(0).integers(0, 9, (50, 3)).astype(float)
+    whole = tally(table, 0).resamples
+    assert (whole[:, :1] == tally(table[:, :1], 0).resamples).all()
+    assert (tally(np.hstack([table, table]), 0).resamples[:, 3:] == whole).all()
+
+
+def test_groups_reach_from_the_front_door(small_pieces):
+    references = [reference for _, reference in SPELLED]
+    answers, groups = [prediction for prediction, _ in SPELLED], [i // 32 for i in range(96)]
+    found = assess(references, {"a": answers}, groups=groups)
+    table = tabulate_all(METRICS, list(zip(answers, references)))
+    for one in found.scores["a"]:
+        expected = score(METRICS[one.metric], table[one.metric], groups=groups)
+        numbers = [(s.value, s.low, s.high) for s in (one, expected)]
+        assert numbers[0] == pytest.approx(numbers[1], nan_ok=True)
+        assert one.signature == expected.signature and "by group" in one.signature
+
+
+def test_the_front_door_takes_lists_and_ids():
+    assert score_answers(["x^2", "y"], ["x^{2}", "z"])["exact_visual"].value == 0.5
+    by_id = score_answers({"b": "z", "a": "x^2"}, {"a": "x^{2}", "b": "z"})
+    assert by_id["exact_visual"].value == 1 and by_id["exact_visual"].n == 2
+    failed = score_answers([Prediction("0", "", stop="error")], [""])
+    assert failed["exact_visual"].value == 0
+    found = compare_answers(["a"] * 30, ["b"] * 30, ["b"] * 30, names=["exact_visual", "edit_distance"])
+    assert list(found) == ["exact_visual", "edit_distance"] and found["exact_visual"].verdict == "better"
+
+
+@pytest.mark.parametrize("predictions, references, message", [
+    (["x"], ["x", "y"], "1 predictions for 2 references"), ([], [], "no pairs"), ("x", ["x"], "lone string"),
+    ({"a": "x"}, {"b": "x"}, r"1 not among the references \('a'\); 1 missing \('b'\)"), ({"a": "x"}, ["x"], "have ids"),
+    (["x"], {"a": "x"}, "have none"),
+    ([Prediction("a", "x"), Prediction("a", "y")], {"a": "x"}, r"1 doubled \('a'\)"),
+])
+def test_what_does_not_pair_is_refused(predictions, references, message):
+    with pytest.raises(UserError, match=message):
+        score_answers(predictions, references)
+
+
+def test_an_unknown_metric_is_refused_with_those_there_are():
+    with pytest.raises(UserError, match=r"no metric 'blue'.*bleu.*unimernet_edit"):
+        score_answers(["x"], ["x"], names=["blue"])

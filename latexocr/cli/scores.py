@@ -52,20 +52,24 @@ class Diff:
     """Another: what is compared with it. Before formulas that begin with a minus, write --."""
 
 
+CONFUSIONS = 8
+"""Most confusions shown of a column."""
+
+
 def score(options: Score) -> int:
     from latexocr.scoring.answers import read_answers
-    from latexocr.scoring.assess import assess, choose
+    from latexocr.scoring.assess import assess
 
     if len(options.predictions) not in (1, 2):
         raise UserError(f"{len(options.predictions)} predictions files given. Give one, or two to compare.")
-    chosen = choose(options.metrics or None, _aliases(options.alias))
+    aliases = _aliases(options.alias)
     samples = _references(options.data)
     ids = [sample.id for sample in samples]
     names = ("base", "tuned") if len(options.predictions) == 2 else (options.predictions[0].name,)
     columns = {name: read_answers(path, ids) for name, path in zip(names, options.predictions, strict=True)}
     groups = [sample.subset for sample in samples] if options.group_by_subset else None
-    found = assess({sample.id: sample.latex or "" for sample in samples}, columns, chosen=chosen, seed=options.seed,
-                   groups=groups)
+    found = assess({sample.id: sample.latex or "" for sample in samples}, columns, names=options.metrics or None,
+                   aliases=aliases, seed=options.seed, groups=groups)
     print(_as_json(found, ids) if options.json else _shown(found, ids, options.predictions))
     return 0
 
@@ -102,7 +106,11 @@ def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
     headline = next((one for one in first if one.metric == "exact_visual"), first[0])
     lines = [grid(found.scores, found.comparisons), "",
              f"n = {len(ids)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower", headline.signature]
-    lines += [f"{name}: {_told(ledger)}" for name, ledger in found.ledgers.items()]
+    for name, ledger in found.ledgers.items():
+        lines += [f"{name}: {_told(ledger)}"]
+        if confused := found.confusions[name].most_common(CONFUSIONS):
+            told = (f"{a or 'nothing'} read as {b or 'nothing'} ({times})" for (a, b), times in confused)
+            lines += [f"{name}, most often confused: {', '.join(told)}"]
     lines += _defects(next(iter(found.ledgers.values())), ids)
     if found.comparisons:
         lines += [f"base: {files[0]}; tuned: {files[1]}", verdict_line(found.scores, found.comparisons)]
@@ -131,9 +139,11 @@ def _as_json(found: Assessment, ids: Sequence[str]) -> str:
     ledgers = {name: {"n": ledger.n, "counts": dict(ledger.counts),
                       "broken_references": [{"id": ids[defect.place], "reason": defect.reason, "right": defect.right}
                                             for defect in ledger.defects]} for name, ledger in found.ledgers.items()}
+    confused = {name: [[expected, read, times] for (expected, read), times in table.most_common()]
+                for name, table in found.confusions.items()}
     scores = {name: [_finite(one) for one in column] for name, column in found.scores.items()}
     return json.dumps({"scores": scores, "comparisons": [_finite(one) for one in found.comparisons],
-                       "ledgers": ledgers}, indent=1, ensure_ascii=False)
+                       "ledgers": ledgers, "confusions": confused}, indent=1, ensure_ascii=False)
 
 
 def _finite(record: Found | Comparison) -> dict[str, object]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from latexocr.errors import UserError
 from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.records import Prediction
+from latexocr.scoring.confusion import Confusions
 from latexocr.scoring.failures import Ledger
 from latexocr.scoring.metrics import METRICS, Comparison, Metric, Score, metrics
 from latexocr.scoring.piecework import Job, contests, places, stack, worked
@@ -38,6 +39,7 @@ class Assessment:
     scores: Mapping[str, Sequence[Score]]
     comparisons: Sequence[Comparison]
     ledgers: Mapping[str, Ledger]
+    confusions: Mapping[str, Confusions]
 
 
 def score(predictions: Answers, references: Formulas, *, names: Sequence[str] | None = None,
@@ -47,14 +49,14 @@ def score(predictions: Answers, references: Formulas, *, names: Sequence[str] | 
     score(["x^2"], ["x^{2}"])["exact_visual"].value == 1.0
     Raises UserError where predictions and references are not of the same ids, or not as many.
     """
-    found = assess(references, {"predictions": predictions}, chosen=choose(names, aliases), seed=seed)
+    found = assess(references, {"predictions": predictions}, names=names, aliases=aliases, seed=seed)
     return {one.metric: one for one in found.scores["predictions"]}
 
 
 def compare(base: Answers, tuned: Answers, references: Formulas, *, names: Sequence[str] | None = None,
             aliases: Aliases = NO_ALIASES, seed: int = 0) -> dict[str, Comparison]:
     """Name of a metric -> tuned minus base over the same pairs, with a verdict."""
-    found = assess(references, {"base": base, "tuned": tuned}, chosen=choose(names, aliases), seed=seed)
+    found = assess(references, {"base": base, "tuned": tuned}, names=names, aliases=aliases, seed=seed)
     return {one.metric: one for one in found.comparisons}
 
 
@@ -69,9 +71,10 @@ def choose(names: Sequence[str] | None = None, aliases: Aliases = NO_ALIASES) ->
     return {name: known[name] for name in names}
 
 
-def assess(references: Formulas, columns: Mapping[str, Answers], *, chosen: Mapping[str, Metric] = METRICS,
-           seed: int = 0, groups: Sequence[Hashable] | None = None, workers: int | None = None) -> Assessment:
-    """The assessment of columns of predictions.
+def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Sequence[str] | None = None,
+           aliases: Aliases = NO_ALIASES, seed: int = 0, groups: Sequence[Hashable] | None = None,
+           workers: int | None = None) -> Assessment:
+    """The assessment of columns of predictions, in all of METRICS unless `names` names some.
 
     `groups` (one a pair: a source document, a writer) are drawn as wholes. `workers` processes share the work, as many
     as there are cores unless given; they change no number. Raises UserError where a column does not fit the references.
@@ -80,21 +83,24 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, chosen: Mapp
     expected = list(references.values()) if isinstance(references, Mapping) else references
     if not expected:
         raise UserError("no pairs to score. Give predictions and their references.")
-    job = Job(expected, answers, chosen, seed, tallied=groups is None)
+    chosen = choose(names, aliases)
+    job = Job(expected, answers, chosen, aliases, seed, tallied=groups is None)
     found, tables = no_tally(_width(chosen, answers)), []
     contested: dict[tuple[str, str], Outcomes] = {}
     ledgers = dict.fromkeys(answers, Ledger())
+    confused: dict[str, Confusions] = {name: Counter() for name in answers}
     for part in worked(job, workers or len(os.sched_getaffinity(0))):
         found = found + part.tally if part.tally else found
         tables += [] if part.table is None else [part.table]
         contested = {key: contested.get(key, Outcomes(0, 0)) + more for key, more in part.outcomes.items()}
         ledgers = {name: ledgers[name] + more for name, more in part.ledgers.items()}
+        confused = {name: confused[name] + more for name, more in part.confusions.items()}
     if groups is not None:
         import numpy as np
 
         found = tally(by_group(np.vstack(tables), groups), seed)
     scores, comparisons = _read(found, contested, chosen, list(answers), len(expected), seed, groups is not None)
-    return Assessment(scores, comparisons, ledgers)
+    return Assessment(scores, comparisons, ledgers, confused)
 
 
 def summarize(tables: Mapping[str, Mapping[str, np.ndarray]], *, chosen: Mapping[str, Metric] = METRICS, seed: int = 0,

@@ -7,7 +7,6 @@ only counted, so that resamples need no second look at the text (Post, 2018: A c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -27,23 +26,31 @@ def token_counts(prediction: str, reference: str, aliases: Aliases = NO_ALIASES)
     return counts(tokens(prediction, aliases), tokens(reference, aliases))
 
 
-def despaced_counts(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> Counts:
-    """Of words as sacreBLEU's 13a cuts them from LaTeX without its needless spaces (the surface form)."""
-    predicted, expected = (words_13a(form(latex, Level.SURFACE, aliases)) for latex in (prediction, reference))
+def despaced_counts(prediction: str, reference: str) -> Counts:
+    r"""Of words as sacreBLEU's 13a cuts them from LaTeX without its needless spaces (the surface form).
+
+    The setting of UniMERNet's tables with sacreBLEU's smoothing and a removal of spaces that knows tokens. On the
+    answers of one system to CROHME 2014, 13a gave 90.2 with spaces and 95.1 without: never to be set beside `bleu`.
+    """
+    predicted, expected = (words_13a(form(latex, Level.SURFACE)) for latex in (prediction, reference))
     return counts(predicted, expected)
 
 
-def counts(predicted: Sequence[str], expected: Sequence[str]) -> Counts:
+def counts(predicted: tuple[str, ...], expected: tuple[str, ...]) -> Counts:
     """Lengths of both, then n-grams found and n-grams written for n = 1 to 4, as sacreBLEU counts them."""
     lengths = len(predicted), len(expected)
     written = [max(0, lengths[0] - n) for n in range(ORDER)]
     if predicted == expected:
         return (*lengths, *written, *written)
-    found = []
-    for n in range(1, ORDER + 1):
-        grams, allowed = (Counter(zip(*(row[i:] for i in range(n)))) for row in (predicted, expected))
-        found.append(sum(min(times, allowed[gram]) for gram, times in grams.items() if gram in allowed))
+    found = [sum(map(min, map(grams.__getitem__, both), map(allowed.__getitem__, both)))
+             for grams, allowed in zip(_grams(predicted), _grams(expected)) for both in [grams.keys() & allowed.keys()]]
     return (*lengths, *found, *written)
+
+
+@lru_cache(maxsize=KEPT)
+def _grams(row: tuple[str, ...]) -> list[Counter[tuple[str, ...]]]:
+    """How often each n-gram stands in a row, for n = 1 to 4."""
+    return [Counter(zip(*(row[i:] for i in range(n)))) for n in range(1, ORDER + 1)]
 
 
 def value(summed: np.ndarray, smooth: str = "exp") -> np.ndarray:

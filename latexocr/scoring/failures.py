@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.canonical import Level, equal
 from latexocr.latex.tokens import TEXT_COMMANDS, tokenize
 from latexocr.latex.tree import Unparsable, parse
 from latexocr.records import Prediction
-from latexocr.scoring.forms import KEPT, form, lowest_level
+from latexocr.scoring.forms import KEPT, form, lowest_level, parsed
 
 CLASSES = ("ok", "wrong", "empty", "prose", "truncated", "loop", "unbalanced", "unparsable", "reference-defect",
            "server-error")
@@ -64,33 +65,32 @@ class Ledger:
         return Ledger(self.counts + other.counts, self.defects + other.defects)
 
 
-def ledger(pairs: Iterable[tuple[Prediction, str]], *, start: int = 0) -> Ledger:
+def ledger(pairs: Iterable[tuple[Prediction, str]], aliases: Aliases = NO_ALIASES, *, start: int = 0) -> Ledger:
     """The ledger of predictions and their references; the first pair has the number `start`."""
     counts: Counter[str] = Counter()
     defects = []
     for place, (prediction, reference) in enumerate(pairs, start):
-        kind = classify(prediction, reference)
+        kind = classify(prediction, reference, aliases)
         counts[kind] += 1
         if reason := defect(reference):
             defects.append(Defect(place, reason, kind == "ok"))
     return Ledger(counts, tuple(defects))
 
 
-def classify(prediction: Prediction, reference: str) -> str:
+def classify(prediction: Prediction, reference: str, aliases: Aliases = NO_ALIASES) -> str:
     """ok (equal to the reference at the visual level), or the first of these that holds: server-error,
     reference-defect, empty, loop, truncated, prose, unbalanced, unparsable, wrong."""
     if prediction.stop == "error":
         return "server-error"
     surface = form(prediction.latex, Level.SURFACE)
-    lowest = lowest_level(prediction.latex, reference)
+    lowest = lowest_level(prediction.latex, reference, aliases)
     if surface and lowest is not None and lowest <= Level.VISUAL:
         return "ok"
     if defect(reference):
         return "reference-defect"
     if not surface:
         return "empty"
-    tokens = tokenize(surface)
-    if _loops(tokens, len(tokenize(reference))):
+    if len(surface) > LOOP_TOKENS and _loops(tokenize(surface), reference):
         return "loop"
     if prediction.stop == "length":
         return "truncated"
@@ -117,17 +117,16 @@ def scored_text(prediction: Prediction, reference: str) -> str:
 
 
 def _unparsable(latex: str) -> Unparsable | None:
-    """Why a formula has no tree. One that the syntax level changes has one: what cannot be parsed stays as it is."""
-    surface = form(latex, Level.SURFACE)
-    if form(latex, Level.SYNTAX) != surface:
+    """Why a formula has no tree; None for one that has."""
+    if parsed(latex):
         return None
-    tree = parse(tokenize(surface))
+    tree = parse(tokenize(form(latex, Level.SURFACE)))
     return tree if isinstance(tree, Unparsable) else None
 
 
-def _loops(tokens: list[str], expected: int) -> bool:
+def _loops(tokens: list[str], reference: str) -> bool:
     """Whether a long answer, much longer than the reference, says little or ends in one phrase over and over."""
-    if len(tokens) <= LOOP_TOKENS or len(tokens) < 1.5 * expected:
+    if len(tokens) <= LOOP_TOKENS or len(tokens) < 1.5 * len(tokenize(reference)):
         return False
     if len(set(tokens)) < LOOP_VARIETY * len(tokens):
         return True
@@ -136,6 +135,8 @@ def _loops(tokens: list[str], expected: int) -> bool:
 
 
 def _is_prose(latex: str) -> bool:
+    if " " not in latex:
+        return False
     outside = _TEXT.sub("", latex)
     return bool(_OPENING.match(outside)) or any(
         len(word) > 3 for row in _WORDS.finditer(outside) for word in row[0].split())

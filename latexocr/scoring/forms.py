@@ -27,6 +27,11 @@ def tokens(latex: str, aliases: Aliases = NO_ALIASES) -> tuple[str, ...]:
     return tuple(tokenize(form(latex, Level.SYNTAX, aliases)))
 
 
+def parsed(latex: str) -> bool:
+    """Whether a formula is known to have been parsed: the syntax level leaves what cannot be parsed as it is."""
+    return form(latex, Level.SYNTAX) != form(latex, Level.SURFACE)
+
+
 @lru_cache(maxsize=KEPT)
 def lowest_level(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> Level | None:
     """The lowest level at which a pair is equal; None where it is at none. Higher forms are not made for equal pairs:

@@ -206,8 +206,6 @@ def metrics(aliases: Aliases = NO_ALIASES) -> dict[str, Metric]:
              counts=partial(_char_edit_distance, **given)),
         Metric("bleu", "", True, {**syntax, "corpus": "BLEU-4", "tok": "none", "smooth": "exp"},
                partial(bleu.token_counts, **given), bleu.value),
-        Metric("bleu_13a_despaced", "", True, {"level": "surface", "corpus": "BLEU-4", "tok": "13a", "smooth": "exp"},
-               bleu.despaced_counts, bleu.value),
     ]
     found += [right(f"exprate_{most}" if most else "exprate", settings={**syntax, "edits": f"tokens<={most}"},
                     counts=partial(_within, most=most, **given)) for most in range(4)]

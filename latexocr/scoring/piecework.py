@@ -6,14 +6,17 @@ Takes references and columns of answers, gives a Part for each piece; parts add 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from latexocr.latex.aliases import Aliases
 from latexocr.records import Prediction
+from latexocr.scoring.confusion import Confusions, confusions
 from latexocr.scoring.failures import Ledger, ledger, scored_text
 from latexocr.scoring.metrics import Metric, tabulate_all
-from latexocr.scoring.resampling import PIECE, Tally, pieces, tally_piece
+from latexocr.scoring.resampling import Tally, pieces, rows_of, tally_piece
 from latexocr.scoring.statistics import Outcomes, outcomes
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class Job:
     references: Sequence[str]
     columns: Mapping[str, Sequence[Prediction]]
     chosen: Mapping[str, Metric]
+    aliases: Aliases
     seed: int
     tallied: bool = True
     """Whether pieces are tallied where they are made; otherwise their table is kept."""
@@ -44,6 +48,7 @@ class Part:
     outcomes: Mapping[tuple[str, str], Outcomes]
     """Of each later column against the first: (column, metric) -> wins and losses."""
     ledgers: Mapping[str, Ledger]
+    confusions: Mapping[str, Confusions]
 
 
 def worked(job: Job, workers: int) -> Iterator[Part]:
@@ -84,20 +89,23 @@ def work(job: Job, piece: int) -> Part:
     """The part of one piece."""
     import numpy as np
 
-    start, end = piece * PIECE, min((piece + 1) * PIECE, len(job.references))
+    rows = rows_of(piece, len(job.references))
     tables = {column: [] for column in job.columns}
     ledgers = dict.fromkeys(job.columns, Ledger())
-    for first in range(start, end, BATCH):
-        span = slice(first, min(first + BATCH, end))
+    confused = {column: Counter() for column in job.columns}
+    for first in range(rows.start, rows.stop, BATCH):
+        span = slice(first, min(first + BATCH, rows.stop))
         for column, found in _tables(job, span).items():
+            answers, references = job.columns[column][span], job.references[span]
             tables[column].append(found)
-            ledgers[column] += ledger(zip(job.columns[column][span], job.references[span]), start=first)
+            ledgers[column] += ledger(zip(answers, references), job.aliases, start=first)
+            confused[column] += confusions(zip((answer.latex for answer in answers), references), job.aliases)
     whole = {column: {name: np.concatenate([part[name] for part in parts]) for name in job.chosen}
              for column, parts in tables.items()}
     stacked = stack(whole)
     return Part(None if job.tallied else stacked,
                 tally_piece(stacked, piece, len(job.references), job.seed) if job.tallied else None,
-                contests(job.chosen, whole), ledgers)
+                contests(job.chosen, whole), ledgers, confused)
 
 
 def _tables(job: Job, span: slice) -> dict[str, dict[str, np.ndarray]]:

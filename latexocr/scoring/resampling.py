@@ -47,14 +47,19 @@ def no_tally(columns: int) -> Tally:
 
 def tally(table: np.ndarray, seed: int) -> Tally:
     """The tally of a whole table; reproducible for its order of rows."""
-    parts = (tally_piece(table[piece * PIECE:(piece + 1) * PIECE], piece, len(table), seed)
-             for piece in range(pieces(len(table))))
+    n = len(table)
+    parts = (tally_piece(table[rows_of(piece, n)], piece, n, seed) for piece in range(pieces(n)))
     return sum(parts, no_tally(table.shape[1]))
 
 
 def pieces(n: int) -> int:
     """Into how many pieces n rows are cut."""
     return -(-n // PIECE)
+
+
+def rows_of(piece: int, n: int) -> slice:
+    """The rows of a piece."""
+    return slice(piece * PIECE, min((piece + 1) * PIECE, n))
 
 
 def tally_piece(rows: np.ndarray, piece: int, n: int, seed: int) -> Tally:
@@ -79,8 +84,7 @@ def _drawn(n: int, seed: int) -> np.ndarray:
     """How many rows each resample takes of each piece; shape (RESAMPLES, pieces), n in each row."""
     import numpy as np
 
-    sizes = np.full(pieces(n), PIECE)
-    sizes[-1] = n - PIECE * (len(sizes) - 1)
+    sizes = np.array([rows_of(piece, n).stop - rows_of(piece, n).start for piece in range(pieces(n))])
     return np.random.default_rng([seed]).multinomial(n, sizes / n, size=RESAMPLES)
 
 

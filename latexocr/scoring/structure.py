@@ -6,7 +6,7 @@ Takes tokens, gives bags (Counters). Never raises: of what cannot be parsed, the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,16 +15,19 @@ from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.canonical import Level
 from latexocr.latex.commands import names
 from latexocr.latex.tokens import tokenize
-from latexocr.scoring.forms import KEPT, form, tokens
+from latexocr.scoring.forms import KEPT, form, parsed, tokens
 
-ROLES = {"^": ("sup",), "_": ("sub",), r"\sqrt": ("root",)} | dict.fromkeys(
-    names(r"\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom"), ("below", "above"))
-"""Token -> the structures that its arguments stand in, the last argument first."""
-UNDRAWN = frozenset(ROLES) | tex.STYLES | tex.SIZES | tex.SPACES | frozenset(tex.FONT_COMMANDS) | names(
-    r"{ } & \\ \left \right \middle \limits \nolimits \displaylimits \text \mbox \operatorname \operatorname*"
+KINDS = {"^": "sup", "_": "sub", r"\sqrt": "root"} | dict.fromkeys(
+    names(r"\frac \dfrac \tfrac \cfrac"), "fraction") | dict.fromkeys(names(r"\binom \dbinom \tbinom"), "binomial")
+"""Token -> the structure that it makes."""
+ARGUMENTS = {token: ("below", "above") if kind in ("fraction", "binomial") else (kind,)
+             for token, kind in KINDS.items()} | {font: (font,) for font in tex.FONT_COMMANDS}
+"""Token -> what its arguments stand in, the last first: a structure, or an alphabet, which is none but is noted."""
+UNDRAWN = tex.STYLES | tex.SIZES | tex.SPACES | names(
+    r"& \left \right \middle \limits \nolimits \displaylimits \text \mbox \substack \operatorname \operatorname*"
     r" \mathop \mathrel \mathbin \mathord \mathopen \mathclose \mathinner \mathpunct \phantom \hphantom"
     r" \vphantom") | {" "}
-"""Tokens that are no symbols: they place, group, or choose a font."""
+"""Tokens that are no symbols: they place, group, or choose a size."""
 
 
 @dataclass(frozen=True)
@@ -39,46 +42,56 @@ class Parts:
     """Matrices, arrays and alignments as rows x columns."""
 
 
-@lru_cache(maxsize=KEPT)
 def parts(latex: str, aliases: Aliases = NO_ALIASES) -> Parts:
     """The symbols, structures and grids of a formula, at the syntax level."""
     return read(tokens(latex, aliases))
 
 
-def read(row: Sequence[str]) -> Parts:
+@lru_cache(maxsize=KEPT)
+def read(row: tuple[str, ...]) -> Parts:
     """The symbols, structures and grids in a row of tokens."""
     found = Parts(Counter(), Counter(), Counter())
-    levels = [_Level("")]
+    levels = [_Level("", "")]
     for token in row:
         level = levels[-1]
         if token == "{":
-            role = level.awaited.pop() if level.awaited else ""
-            levels.append(_Level(f"{level.path}{role}/" if role else level.path))
+            levels.append(level.argument())
+        elif token in ARGUMENTS:
+            level.awaited += ARGUMENTS[token]
+            if token in KINDS:
+                found.structures[level.path + KINDS[token]] += 1
         elif token in ("}", "]") or token.startswith(r"\end{"):
             _close(levels, token, found)
         elif token == "[" and level.awaited[-1:] == ["root"]:
             found.structures[f"{level.path}index"] += 1
-            levels.append(_Level(f"{level.path}index/", closing="]"))
+            levels.append(_Level(f"{level.path}index/", level.font, "]"))
         elif token.startswith(r"\begin{"):
             found.structures[f"{level.path}grid"] += 1
-            levels.append(_Level(f"{level.path}grid/", closing=rf"\end{{{token[7:-1]}}}"))
-        elif token in ROLES:
-            level.awaited += ROLES[token]
-            found.structures[level.path + ROLES[token][0]] += 1
+            levels.append(_Level(f"{level.path}grid/", "", rf"\end{{{token[7:-1]}}}"))
         else:
             level.read(token)
-            if token not in UNDRAWN and not token.startswith(tex.SPACE_PREFIXES):
-                found.symbols[token] += 1
+            if token not in UNDRAWN and not token.startswith(_UNDRAWN_BEGINNINGS):
+                found.symbols[level.font + token if level.font and token in tex.STYLED else token] += 1
     return found
 
 
-class _Level:
-    """What is open at one depth: the structures around it, arguments still to come, and rows and columns of a grid."""
+_UNDRAWN_BEGINNINGS = (*tex.SPACE_PREFIXES, "\\\\")
 
-    def __init__(self, path: str, closing: str = "}"):
-        self.path, self.closing = path, closing
+
+class _Level:
+    """What is open at one depth: the structures around it, its alphabet, arguments still to come, rows and columns."""
+
+    def __init__(self, path: str, font: str, closing: str = "}"):
+        self.path, self.font, self.closing = path, font, closing
         self.awaited: list[str] = []
         self.rows = self.columns = self.column = 1
+
+    def argument(self) -> _Level:
+        """The level within the next braces."""
+        role = self.awaited.pop() if self.awaited else ""
+        if role in tex.FONT_COMMANDS:
+            return _Level(self.path, role)
+        return _Level(f"{self.path}{role}/" if role else self.path, self.font)
 
     def read(self, token: str) -> None:
         """One token that opens nothing."""
@@ -93,6 +106,7 @@ class _Level:
 
 
 def _close(levels: list[_Level], token: str, found: Parts) -> None:
+    """The end of what is open, where it is of its kind; else a stray one."""
     if token == "]" and levels[-1].closing != "]":
         found.symbols[token] += 1
     elif len(levels) > 1 and levels[-1].closing == token:
@@ -110,7 +124,7 @@ def common(a: Counter[str], b: Counter[str]) -> tuple[float, float]:
 @lru_cache(maxsize=KEPT)
 def balanced(latex: str) -> bool:
     r"""Whether all braces, \left and \right, \begin and \end close as TeX wants them to, the surface form read."""
-    return _closes(tokenize(form(latex, Level.SURFACE)))
+    return parsed(latex) or _closes(tokenize(form(latex, Level.SURFACE)))
 
 
 def _closes(row: Iterable[str]) -> bool:
