@@ -27,6 +27,7 @@ from latexocr.errors import UserError
 from latexocr.reading import images
 from latexocr.reading.conversation import conversation
 from latexocr.reading.images import HEIGHTS, WIDTHS, prepare
+from latexocr.records import Sample
 
 
 def one_line(call: Callable[[], object], named: Path | str) -> str:
@@ -235,6 +236,8 @@ def test_a_picture_of_any_name_is_found_written_and_read(tmp_path, name):
     convert([sample], tmp_path / "out", "jsonl")
     [again] = load(str(tmp_path / "out"))
     assert (again.id, again.image.read_bytes()) == (name, WHOLE["grey.png"])
+    (tmp_path / "in" / name).write_bytes(b"broken")
+    one_line(lambda: prepare(tmp_path / "in" / name), name if name.isprintable() else tmp_path)
 
 
 def test_names_that_are_no_utf8_stay_apart(tmp_path):
@@ -248,6 +251,25 @@ def test_names_that_are_no_utf8_stay_apart(tmp_path):
     for sample in samples:
         prepare(sample.image)
     assert json.dumps([sample.id for sample in samples], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("image", ["", ".", "a\0b.png", "a" * 400 + ".png", "\ud800.png", "/", "no/such/folder/a.png"])
+def test_a_list_may_name_pictures_of_any_name(tmp_path, image):
+    index = lines(tmp_path / "list.jsonl", {"id": "a", "image": image, "latex": "x"})
+    [sample] = load(str(index))
+    one_line(lambda: prepare(sample.image), "")
+    convert([sample], tmp_path / "out", "jsonl")
+    [again] = load(str(tmp_path / "out"))
+    assert (again.id, again.latex, again.image.exists()) == ("a", "x", False)
+    written = convert([sample, Sample("b", formula(), "y")], tmp_path / "set", "datasets")
+    assert (written.count, [name for name, _ in written.left_out]) == (1, ["a"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
+def test_ink_says_how_it_is_written(tmp_path, encoding):
+    path = inkml(tmp_path / "a.inkml", truth=r"$\mbox{é}$")
+    path.write_bytes(path.read_text("utf-8").replace("UTF-8", encoding, 1).encode(encoding))
+    assert load(f"crohme:{tmp_path}")[0].latex == r"\mbox{é}"
 
 
 @pytest.mark.parametrize("spec", ["a" * 300, "hf:" + "a" * 300, "crohme:" + "a" * 300, "a\0b", "crohme:a\0b", "-", "?",

@@ -91,12 +91,13 @@ def test_what_datasets_has_prepared_is_read_without_a_network(tmp_path):
         assert "which configuration? There are" in said and "full" in said and "small" in said
 
 
-def test_what_was_only_fetched_is_read_without_a_network(tmp_path):
+def test_what_was_only_fetched_is_read_without_a_network(tmp_path, capsys):
     fetched = tmp_path / "fetched" / "datasets--owner--name"
     repository(fetched / "snapshots" / "abc")
     (fetched / "refs").mkdir()
     (fetched / "refs/main").write_text("abc")
     assert shown(load("hf:owner/name:small:train")) == splits("small")[:3]
+    assert "fetching" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["unsloth/LaTeX_OCR", "linxy/LaTeX_OCR:human_handwrite", "linxy/LaTeX_OCR:full:test"])

@@ -74,9 +74,13 @@ def _builder(name: str, parts: list[str]) -> tuple[DatasetBuilder, str]:
     with contextlib.nullcontext() if reachable else _offline():
         for source, (config, split) in itertools.product(_sources(name, reachable=reachable), readings):
             try:
-                return datasets.load_dataset_builder(source, config), split
+                builder = datasets.load_dataset_builder(source, config)
             except (ValueError, OSError) as e:
                 reason = e
+                continue
+            if reachable and not isdir(name):
+                _announce(name, builder)
+            return builder, split
     raise _refused(name, reason, reachable=reachable) from reason
 
 
@@ -135,12 +139,16 @@ def _offline() -> Iterator[None]:
             module.HF_HUB_OFFLINE = value
 
 
-def _prepared(name: str, builder: DatasetBuilder) -> DatasetDict:
-    """The splits of a set on this machine, fetched where they are not."""
-    if not Path(builder.cache_dir).exists() and not isdir(name):
+def _announce(name: str, builder: DatasetBuilder) -> None:
+    """Say what will be fetched, before it is; nothing where the set is on this machine."""
+    if not isdir(builder.cache_dir):
         size = builder.info.download_size
         print(f"latexocr: hf:{name} ({builder.config.name}): fetching {f'{size / 1e6:.1f} MB' if size else 'it'} from "
               f"the hub into {builder.cache_dir}", file=sys.stderr)
+
+
+def _prepared(name: str, builder: DatasetBuilder) -> DatasetDict:
+    """The splits of a set on this machine, fetched where they are not."""
     try:
         builder.download_and_prepare()
         return builder.as_dataset()

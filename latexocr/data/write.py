@@ -9,13 +9,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latexocr.data.pictures import FORMATS, picture_bytes, png
+from latexocr.data.pictures import FORMATS, picture_bytes
 from latexocr.errors import UserError
 from latexocr.records import Sample, json_lines
 
@@ -107,10 +106,9 @@ def _other(begun: Path) -> UserError:
 def _copied(sample: Sample, folder: Path, number: int) -> str:
     in_memory = not isinstance(sample.image, Path)
     name = f"images/{number:06d}{'.png' if in_memory else sample.image.suffix}"
-    if in_memory:
-        (folder / name).write_bytes(png(sample.image))
-    elif sample.image.is_file():
-        shutil.copyfile(sample.image, folder / name)
+    content = picture_bytes(sample.image)
+    if content is not None:
+        (folder / name).write_bytes(content)
     return name
 
 
