@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from rapidfuzz.distance import Levenshtein
 
+from latexocr.bench.audit_page import audit_page
 from latexocr.data.audit import FAULTS, audit
 from latexocr.data.fingerprints import alike, fingerprint
 from latexocr.data.near import SHARE, nearest
 from latexocr.data.overlap import overlap
+from latexocr.data.sheet import contact_sheet
 from latexocr.data.splits import split
 from latexocr.errors import UserError
 from latexocr.records import Sample
@@ -136,6 +138,32 @@ def test_pictures_of_other_formulas_are_not_alike():
 def test_a_large_picture_of_two_sizes_is_alike():
     large = drawn("a+b=c").resize((4000, 3000))
     assert alike(fingerprint(large), fingerprint(large.resize((2000, 1500))))
+
+
+def test_broken_files_of_every_kind_are_findings_and_an_empty_cell_never_a_traceback(tmp_path):
+    rng = random.Random(0)
+    samples = []
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"):
+        drawn("x+y").save(tmp_path / f"whole.{kind}", kind)
+        whole = (tmp_path / f"whole.{kind}").read_bytes()
+        for number in range(25):
+            broken = bytearray(whole[: rng.randrange(1, len(whole) + 1)])
+            for _ in range(rng.randrange(1, 9)):
+                broken[rng.randrange(len(broken))] = rng.randrange(256)
+            path = tmp_path / f"{number}.{kind}"
+            path.write_bytes(broken)
+            samples.append(Sample(path.name, path, "x+y"))
+    report = audit(samples, ask_tex=False)
+    assert len(report.faults["picture"]) > 30
+    assert contact_sheet([(s.image, s.latex) for s in samples]).width
+    assert "cannot be opened" in audit_page(report, samples, "broken")
+
+
+@pytest.mark.parametrize("ink", ["black", "white"])
+def test_ink_on_transparent_paper_is_ink(ink):
+    clear = Image.new("RGBA", (200, 60), ink)
+    clear.putalpha(Image.fromarray(255 - np.asarray(drawn("x+y").resize((200, 60)))))
+    assert not fingerprint(clear).problem
 
 
 # Overlap

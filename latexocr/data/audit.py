@@ -104,13 +104,15 @@ def _reference_fault(latex: str, longest: int) -> tuple[str, str]:
 
 
 def _refused(samples: Sequence[Sample], at_once: int = 400) -> list[Finding]:
-    """Formulas that TeX does not typeset, neither as written nor in the spelling that draws the same."""
+    """Formulas that TeX does not typeset, in the spelling that draws the same as what was written."""
+    from tqdm import tqdm
+
     spelled: dict[str, list[str]] = {}
     for sample in samples:
         spelled.setdefault(canonical(sample.latex or "", Level.SYNTAX), []).append(sample.id)
     formulas = list(spelled)
-    pages = [page for start in range(0, len(formulas), at_once)
-             for page in tex.pages(formulas[start : start + at_once])]
+    bar = tqdm(range(0, len(formulas), at_once), desc="asking TeX", unit="", leave=False, disable=None)
+    pages = [page for start in bar for page in tex.pages(formulas[start : start + at_once])]
     return [Finding((id_,), "TeX stops at it") for formula, page in zip(formulas, pages, strict=True) if page is None
             for id_ in spelled[formula]]
 

@@ -7,11 +7,14 @@ at another size. Knows nothing of formulas.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from latexocr.data.pictures import FORMATS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,14 +52,15 @@ def fingerprint(image: Path | Image) -> Fingerprint:
     from PIL import Image as Pillow
 
     try:
-        if isinstance(image, Path):
-            with Pillow.open(image) as opened:
-                grey = _grey(opened)
-        else:
-            grey = _grey(image)
-    except (OSError, ValueError, TypeError, SyntaxError, Pillow.DecompressionBombError) as e:
+        with warnings.catch_warnings(action="ignore"):  # Pillow's remarks on odd files; none is of use here.
+            if isinstance(image, Path):
+                with Pillow.open(image, formats=FORMATS) as opened:
+                    grey = _grey(opened)
+            else:
+                grey = _grey(image)
+    except Exception as e:  # Pillow's decoders raise whatever a broken file leads them to.
         return Fingerprint(problem=f"cannot be opened ({getattr(e, 'strerror', '') or type(e).__name__})")
-    box = _ink(grey)
+    box = _ink(grey) if grey.width and grey.height else None
     if box is None:
         return Fingerprint(problem="blank")
     content = hashlib.sha256(b"%d,%d;" % box.size + box.tobytes()).digest()[:16]
@@ -82,11 +86,14 @@ def _grey(image: Image) -> Image:
         image = image.reduce(2)
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float64)
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0).clip(0)
         image = Pillow.fromarray((255 * (values / max(values.max(), 1))).astype(np.uint8))
     elif image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         layers = image.convert("RGBA")
-        image = Pillow.alpha_composite(Pillow.new("RGBA", layers.size, "white"), layers)
+        on_white, on_black = (Pillow.alpha_composite(Pillow.new("RGBA", layers.size, paper), layers).convert("L")
+                              for paper in ("white", "black"))
+        dark, light = on_white.getextrema()
+        image = on_white if light - dark >= FAINTEST else on_black
     image = image.convert("L")
     return ImageOps.invert(image) if _paper(image) < 128 else image
 

@@ -5,9 +5,12 @@ Takes pictures and captions, gives one picture. Knows nothing of where they came
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from latexocr.data.pictures import FORMATS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -47,10 +50,10 @@ def _opened(image: Path | Image) -> Image | None:
     from PIL import Image as Pillow
 
     try:
-        opened = Pillow.open(image) if isinstance(image, Path) else image
-        layers = opened.convert("RGBA")
-        return Pillow.alpha_composite(Pillow.new("RGBA", layers.size, "white"), layers).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError):
+        with warnings.catch_warnings(action="ignore"):
+            layers = (Pillow.open(image, formats=FORMATS) if isinstance(image, Path) else image).convert("RGBA")
+            return Pillow.alpha_composite(Pillow.new("RGBA", layers.size, "white"), layers).convert("RGB")
+    except Exception:  # Pillow's decoders raise whatever a broken file leads them to.
         return None
 
 
