@@ -37,7 +37,6 @@ from latexocr.data.folders import plain
 from latexocr.data.hub import hub_samples
 from latexocr.data.inks import crohme, mathwriting
 from latexocr.data.pictures import picture_bytes
-from latexocr.data.write import write_samples as write_samples  # where it was; gone when all import it from there
 from latexocr.errors import UserError
 from latexocr.records import Sample
 
