@@ -99,7 +99,7 @@ LEVELS = [
     (r"\begin{cases}a\\b\end{cases}", r"\left\{\begin{array}{l}a\\b\end{array}\right.", Level.VISUAL),
     (r"\phantom{x}a", "a", Level.VISUAL),
     (r"\begin{matrix}a&\\b&c\end{matrix}", r"\begin{matrix}a\\b&c\end{matrix}", Level.VISUAL),
-    (r"\mathbf x", r"\boldsymbol x", Level.LENIENT), (r"\bm\alpha", r"\boldsymbol\alpha", Level.LENIENT),
+    (r"\mathbf x", r"\boldsymbol x", Level.LENIENT), (r"\bm\alpha", r"\boldsymbol\alpha", Level.VISUAL),
     (r"\mathrm dx", "dx", Level.LENIENT), (r"\widehat x", r"\hat x", Level.LENIENT),
     (r"\ldots", r"\cdots", Level.LENIENT),
     ("x=1.", "x=1", Level.LENIENT), (r"x\tag{1}", "x", Level.LENIENT),

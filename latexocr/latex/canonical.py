@@ -16,6 +16,7 @@ from latexocr.latex.nodes import Node
 from latexocr.latex.syntax import syntax
 from latexocr.latex.tokens import detokenize, tokenize, unwrap
 from latexocr.latex.tree import Unparsable, parse
+from latexocr.latex.unicode import commands
 from latexocr.latex.visual import visual
 from latexocr.latex.write import write
 
@@ -92,7 +93,8 @@ _STEPS = (syntax, visual, lenient)
 @lru_cache(maxsize=FORMS_KEPT)
 def _through(latex: str, change: Callable[[tuple[Node, ...]], tuple[Node, ...]], aliases: Aliases) -> str:
     names_of = names(aliases)
-    tree = parse(tokenize(latex), names_of)
+    tokens = tokenize(latex)
+    tree = parse(tokens if latex.isascii() else commands(tokens), names_of)
     if isinstance(tree, Unparsable):
         return latex
     try:

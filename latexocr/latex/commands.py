@@ -27,8 +27,8 @@ SIZES = names(r"\tiny \scriptsize \footnotesize \small \normalsize \large \Large
                   r" \unboldmath \em \sl \sc")
 SPACES = names(r"\, \: \; \! \> \ ~ \quad \qquad \enspace \enskip \thinspace \negthinspace \medspace \thickspace"
                    r" \negmedspace \negthickspace \space \hfill \hfil \smallskip \medskip \bigskip \/") | {"\\ "}
-SPACE_PREFIXES = (r"\hspace", r"\vspace", r"\mspace", r"\hskip", r"\kern", r"\mkern", r"\mskip")
-UNSEEN = names(r"\nonumber \notag \allowbreak \nobreak \relax \noindent \protect")
+SPACE_PREFIXES = (r"\hspace", r"\vspace", r"\vskip", r"\mspace", r"\hskip", r"\kern", r"\mkern", r"\mskip")
+UNSEEN = names(r"\nonumber \notag \allowbreak \nobreak \relax \noindent \protect \ignorespaces")
 """Drawn as nothing at all."""
 
 ARGUMENTS = dict.fromkeys(ACCENTS, 1) | dict.fromkeys(names(
@@ -39,6 +39,7 @@ ARGUMENTS = dict.fromkeys(ACCENTS, 1) | dict.fromkeys(names(
     r" \boxed \cancel \bcancel \xcancel \mathrlap \mathllap \mathclap \rlap \llap \clap \xrightarrow \xleftarrow"
     r" \xleftrightarrow \xRightarrow \xLeftarrow \xLeftrightarrow \xhookrightarrow \xhookleftarrow \xmapsto \xlongequal"
     r" \xrightharpoonup \xleftharpoonup \xrightleftharpoons \pmod \mod \pod \bra \ket \braket \Bra \Ket \Braket \set"
+    r" \noalign \ensuremath"
     r" \Set"), 1) | dict.fromkeys(names(
     r"\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom \overset \underset \stackrel \sideset"), 2) | {
     r"\multicolumn": 3, r"\mathchoice": 4, r"\genfrac": 6}
@@ -55,11 +56,14 @@ FONT_ENDS = names(r"\boldsymbol \bm \pmb \boxed \phantom \hphantom \vphantom \sm
 """Their argument is set as a formula of its own: a font from outside does not reach it."""
 SIZED = frozenset(rf"\{size}{side}" for size in ("big", "Big", "bigg", "Bigg") for side in ("", "l", "r", "m")) | {
     r"\middle"}
-ROWS_IN_BRACES = {r"\substack": r"\substack", r"\matrix": "matrix", r"\pmatrix": "pmatrix", r"\cases": "cases"}
+ROWS_IN_BRACES = {r"\substack": r"\substack", r"\matrix": "matrix", r"\pmatrix": "pmatrix", r"\cases": "cases",
+                  r"\eqalign": "aligned", r"\displaylines": "gathered"}
 r"""Plain TeX's matrices take rows in braces; so does \substack."""
 FRACTIONS = {r"\over": (r"\frac",), r"\choose": (r"\binom",), r"\atop": ("", "", "0pt"), r"\brack": ("[", "]", "0pt"),
              r"\brace": (r"\{", r"\}", "0pt")}
 r"""Plain TeX's fractions: the command of LaTeX, or the first arguments of \genfrac."""
+FRACTIONS_IN_DELIMITERS = {r"\overwithdelims": "", r"\atopwithdelims": "0pt"}
+"""Plain TeX's fractions that name their brackets; the thickness of their line."""
 ENVIRONMENT_ARGUMENT = names("array tabular subarray alignedat alignat alignat* gatheredat")
 ENVIRONMENT_OPTION = names("array tabular aligned alignedat gathered matrix* pmatrix* bmatrix* Bmatrix* vmatrix*"
                                " Vmatrix*")
@@ -79,10 +83,13 @@ ALIASES = {
     r"\doublecap": r"\Cap",
     r"\doublecup": r"\Cup",
     r"\thinspace": r"\,", r"\negthinspace": r"\!", r"\medspace": r"\:", r"\>": r"\:", r"\thickspace": r"\;",
-    r"\space": "\\ ", r"\enskip": r"\enspace", r"\hbox": r"\mbox", r"\textrm": r"\text",
+    r"\enskip": r"\enspace", r"\hbox": r"\mbox", r"\textrm": r"\text",
     r"\textnormal": r"\text", r"\textup": r"\text", r"\operatornamewithlimits": r"\operatorname*",
     r"\sp": "^", r"\sb": "_", r"\bgroup": "{", r"\egroup": "}", r"\cr": r"\\", r"\\*": r"\\", r"\tabularnewline": r"\\",
-    r"\lparen": "(", r"\rparen": ")", r"\empty": r"\emptyset", r"\colonequals": r"\coloneqq",
+    r"\slash": "/", r"\mathellipsis": r"\ldots", r"\hdots": r"\ldots", r"\oast": r"\circledast",
+    r"\ocircle": r"\circledcirc", r"\dasharrow": r"\dashrightarrow", r"\ohm": r"\Omega", r"\mathsection": r"\S",
+    r"\mathparagraph": r"\P", r"\mathsterling": r"\pounds",
+    r"\lparen": "(", r"\rparen": ")", r"\colonequals": r"\coloneqq",
 }
 """Other names of the same drawing."""
 SIGN_ALIASES = {"*": r"\ast", "~": "\\ "}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latexocr.latex import commands as tex
+from latexocr.latex.commands import names
 from latexocr.latex.nodes import Atom, Call, Environment, Group, Node, Scripts, Text
 from latexocr.latex.visual import visual
 
@@ -40,6 +41,9 @@ def _meaning(node: Node) -> Iterator[Node]:
             node = Atom(node.text)
         elif node.text in tex.DOTS:
             node = Atom(r"\ldots")
+        elif node.text in _NEGATED:
+            yield Atom(r"\not")
+            node = Atom(_NEGATED[node.text])
         yield node
     elif kind is Group:
         yield from _lenient(node.body)
@@ -60,8 +64,19 @@ def _meaning(node: Node) -> Iterator[Node]:
         yield Call(name, tuple(map(_lenient, node.args)), node.option, "")
     elif kind is Environment:
         yield node._replace(rows=tuple([tuple(map(_lenient, row)) for row in node.rows]))
-    elif kind is not Text or not node.name.startswith(r"\tag"):
+    elif kind is not Text:
         yield node
+    elif not node.name.startswith(r"\tag"):
+        yield Atom(node.text) if len(node.text) == 1 else node  # a hyphen is a minus, a bold bracket a bracket
+
+
+_NEGATED = {rf"\n{name}": rf"\{name}" for name in names(
+    "leq geq leqslant geqslant leqq geqq sim cong prec succ preceq succeq subseteq supseteq subseteqq supseteqq vdash"
+    " vDash Vdash VDash rightarrow leftarrow leftrightarrow Rightarrow Leftarrow Leftrightarrow exists trianglelefteq"
+    " trianglerighteq")} | {
+    r"\nless": "<", r"\ngtr": ">", r"\nmid": "|", r"\nparallel": r"\|", r"\ntriangleleft": r"\vartriangleleft",
+    r"\ntriangleright": r"\vartriangleright"}
+r"""Negated signs that are one glyph: meant as \not before the sign."""
 
 
 def _bold(node: Node) -> Iterator[Node]:

@@ -17,6 +17,7 @@ _KEEP_BRACES = names(r"\mathop \boldsymbol \bm \pmb \overset \underset")
 _BOLD = names(r"\boldsymbol \bm \pmb")
 _GENFRAC = {("", "", "", "0"): r"\dfrac", ("", "", "", "1"): r"\tfrac", ("", "", "", ""): r"\frac",
             ("(", ")", "0pt", ""): r"\binom", ("(", ")", "0pt", "0"): r"\dbinom", ("(", ")", "0pt", "1"): r"\tbinom"}
+BREAK = Atom("\\\\")
 _WRAPPERS = frozenset({"equation*", "displaymath", "math"})
 
 
@@ -25,7 +26,14 @@ def syntax(nodes: Nodes) -> Nodes:
     if len(nodes) == 1 and type(nodes[0]) is Environment and nodes[0].name in _WRAPPERS and (
             len(nodes[0].rows) == len(nodes[0].rows[0]) == 1):
         return syntax(nodes[0].rows[0][0])
-    return _list(nodes, "start", False)
+    return _list(without_last_breaks(nodes), "start", False)
+
+
+def without_last_breaks(nodes: Nodes) -> Nodes:
+    """A row break at the end of a formula begins nothing."""
+    while nodes and nodes[-1] == BREAK:
+        nodes = nodes[:-1]
+    return nodes
 
 
 def _list(nodes: Nodes, before: str, script: bool) -> Nodes:
@@ -230,7 +238,7 @@ def _with_arguments(node: Call, script: bool) -> Node:
     name, args = node.name, node.args
     if name in tex.SIZED:
         return node
-    if name == r"\mathord":
+    if name in (r"\mathord", r"\ensuremath"):
         return _group(Group(args[0]), script)
     if name == r"\genfrac":
         key = tuple("".join(n.text if type(n) is Atom else "?" for n in argument) for argument in args[:4])

@@ -17,11 +17,12 @@ TEXT_COMMANDS = names(
     r" \fbox \textcircled \tag \tag* \ref \eqref \cite")
 """Commands whose argument is text: spaces in it are drawn."""
 
-DIMENSION = r"[-+]?\s*(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*(?:true\s*)?(?:pt|em|ex|mu|cm|mm|in|pc|bp|sp|dd|cc)"
+_UNIT = r"(?:true\s*)?(?:pt|em|ex|mu|cm|mm|in|pc|bp|sp|dd|cc|fil{1,3})"
+DIMENSION = rf"[-+]?\s*(?:\d{{1,9}}(?:\.\d{{0,9}})?|\.\d{{1,9}})\s*{_UNIT}"
 _PIECE = re.compile(
     r"\\(?:"
     r"(?:begin|end)\s*\{\s*[a-zA-Z]+\*?\s*\}"
-    rf"|(?:hskip|kern|mkern|mskip|raise|lower)\s*{DIMENSION}"
+    rf"|(?:hskip|vskip|kern|mkern|mskip|raise|lower|above)\s*{DIMENSION}(?:\s*(?:plus|minus)\s*{DIMENSION})*"
     r"|(?:[hmv]space(?:\s*\*)?|label|rule\s*\{[^{}]*\}|(?:text)?color|colorbox)(?:\s*\[[^][{}]*\])?\s*\{[^{}]*\}"
     r"|(?:operatorname|hspace|vspace|tag)\s*\*"
     r"|[a-zA-Z]+"

@@ -48,6 +48,9 @@ _END = frozenset({""})
 _BRACE = frozenset({"}"})
 _BRACKET = frozenset({"]"})
 _RIGHT = frozenset({r"\right"})
+_FRACTIONS = tex.FRACTIONS.keys() | tex.FRACTIONS_IN_DELIMITERS.keys()
+_PLAIN_CALLS = {r"\root": (r"\sqrt", r"\of", True), r"\buildrel": (r"\stackrel", r"\over", False)}
+"""Plain TeX's commands with a word between their arguments: the command of LaTeX, and whether the first is optional."""
 _LIMITS = frozenset({r"\limits", r"\nolimits", r"\displaylimits"})
 _STRAY = {"}": "a } without its {", "": "a {, \\left or \\begin without its end",
           r"\right": r"a \right without its \left", "$": "a $ within the formula", "#": "a # (parameter of a macro)"}
@@ -67,7 +70,7 @@ class _Parser:
         if self.depth > MAX_DEPTH:
             raise _Stop(_DEPTH_OF)
         found: list[Node] = []
-        fraction: tuple[str, tuple[Node, ...]] | None = None
+        fraction: tuple[str, tuple[str, ...], tuple[Node, ...]] | None = None
         tokens = self.tokens
         while (token := tokens[self.at]) not in stops:
             if token in tex.STYLED:
@@ -75,11 +78,10 @@ class _Parser:
                 found.append(Atom(token, font))
             elif token in ("^", "_", "'"):
                 self.scripts(found, font)
-            elif token in tex.FRACTIONS:
+            elif token in _FRACTIONS or (token.startswith(r"\above") and not token[6:].isalpha()):
                 if fraction:
                     raise _Stop(f"two of {fraction[0]} and {token} in one group")
-                self.at += 1
-                fraction, found = (token, tuple(found)), []
+                fraction, found = (token, self.fraction(), tuple(found)), []
             elif token in tex.FONT_SWITCHES:
                 self.at += 1
                 font = tex.FONT_SWITCHES[token]
@@ -89,13 +91,13 @@ class _Parser:
                 found.append(self.node(font))
         self.depth -= 1
         if fraction:
-            return (_fraction(fraction[0], fraction[1], tuple(found)),)
+            return (_fraction(fraction[1], fraction[2], tuple(found)),)
         return tuple(found)
 
     def node(self, font: str) -> Node:
         """One node, without its scripts."""
         token = self.tokens[self.at]
-        if token in _STRAY or token in _LIMITS or token in tex.FRACTIONS:
+        if token in _STRAY or token in _LIMITS or token in _FRACTIONS:
             raise _Stop(_STRAY.get(token, f"{token} with nothing before it"))
         self.at += 1
         if token == "{":
@@ -109,6 +111,11 @@ class _Parser:
             return Group((Atom(tex.IN_BRACES[token]),))
         if token in tex.ARGUMENTS or token.startswith(r"\textcolor{"):
             return self.call(token, font)
+        if token in _PLAIN_CALLS:
+            name, end, takes_option = _PLAIN_CALLS[token]
+            first = self.until(end, frozenset({end}), font)
+            last = self.argument(font)
+            return Call(name, (last,), first) if takes_option else Call(name, (first, last))
         if token == r"\left":
             left = self.delimiter()
             body = self.until(r"\right", _RIGHT, font)
@@ -164,6 +171,17 @@ class _Parser:
         args = tuple([self.argument("" if name == r"\genfrac" and number < 4 else inner)
                       for number in range(tex.ARGUMENTS.get(name, 1))])
         return Call(name, args, option, font if name in tex.ACCENTS and name != r"\vec" else "")
+
+    def fraction(self) -> tuple[str, ...]:
+        r"""What one of plain TeX's fractions is: the command of LaTeX, or brackets and thickness for \genfrac."""
+        token = self.tokens[self.at]
+        self.at += 1
+        if token in tex.FRACTIONS:
+            return tex.FRACTIONS[token]
+        if token.startswith(r"\above"):
+            return "", "", token[len(r"\above"):]
+        left, right = (side if side != "." else "" for side in (self.delimiter(), self.delimiter()))
+        return left, right, tex.FRACTIONS_IN_DELIMITERS[token]
 
     def delimiter(self) -> str:
         token = self.tokens[self.at]
@@ -269,8 +287,7 @@ def _base(found: list[Node]) -> Scripts:
 _NO_BASE = tex.STYLES | tex.SIZES | tex.UNSEEN | {"\\\\", "&", r"\hline"}
 
 
-def _fraction(name: str, above: tuple[Node, ...], below: tuple[Node, ...]) -> Call:
-    spec = tex.FRACTIONS[name]
+def _fraction(spec: tuple[str, ...], above: tuple[Node, ...], below: tuple[Node, ...]) -> Call:
     if len(spec) == 1:
         return Call(spec[0], (above, below))
     left, right, thickness = spec

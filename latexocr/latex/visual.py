@@ -6,38 +6,54 @@ is its upright letters; matrices are rows of cells between their brackets, and a
 
 from __future__ import annotations
 
+import re
+
 from latexocr.latex import commands as tex
+from latexocr.latex.bold import BOLD, bold
 from latexocr.latex.commands import names
+from latexocr.latex.grids import lines, table
 from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
-from latexocr.latex.syntax import syntax
+from latexocr.latex.syntax import BREAK, syntax, without_last_breaks
 from latexocr.latex.tokens import tokenize
 from latexocr.latex.tree import Unparsable, parse
 
 Nodes = tuple[Node, ...]
-BREAK = Atom("\\\\")
 
 
 def visual(nodes: Nodes) -> Nodes:
     """What is seen of a formula of the syntax level."""
-    seen = _list(nodes)
-    if len(seen) == 1 and isinstance(seen[0], Environment) and seen[0].name == "aligned":
-        (block,) = seen
-        return _joined(tuple([part for row in block.rows for part in (BREAK, *row[0])][1:]))
+    seen = without_last_breaks(_list(nodes))
+    if alone := lines(seen):
+        return _joined(tuple([part for line in alone for part in (BREAK, *line)][1:]))
     return seen
 
 
 def _list(nodes: Nodes) -> Nodes:
     out: list[Node] = []
     for at, node in enumerate(nodes):
-        if type(node) is Atom:
+        kind = type(node)
+        if kind is Atom:
             if node.text == r"\dots":
                 after = nodes[at + 1].text if at + 1 < len(nodes) and type(nodes[at + 1]) is Atom else ","
                 between = (after in tex.SPACED and after not in (",", ";", ":")) or after in tex.OPERATORS
                 node = Atom(r"\cdots" if between else r"\ldots")
             out += _symbol(node)
         else:
-            out += _CHANGES[type(node)](node)
+            _extend(out, _CHANGES[kind](node))
     return _joined(tuple(out))
+
+
+def _extend(out: list[Node], nodes: Nodes) -> None:
+    """Put nodes after others. Scripts on nothing stand beside what is before them, unless that has some of its own."""
+    if out and nodes and type(nodes[0]) is Scripts and nodes[0].base is None and type(out[-1]) is not Scripts and (
+            getattr(out[-1], "text", "") not in _NOTHING_HANGS):
+        out[-1] = nodes[0]._replace(base=out[-1])
+        nodes = nodes[1:]
+    out += nodes
+
+
+_NOTHING_HANGS = tex.BIG_OPERATORS | {BREAK.text}
+"""A script on one of these is a limit, or begins a row."""
 
 
 def _joined(nodes: Nodes) -> Nodes:
@@ -61,6 +77,8 @@ def _symbol(node: Atom) -> Nodes:
         return ()
     if text[1:] in _FUNCTIONS and text[0] == "\\":
         return _upright(_FUNCTIONS[text[1:]])
+    if text in _LIMIT_SIGNS:
+        return (Call(_LIMIT_SIGNS[text], (_upright("lim"),)),)
     return _SAME.get(text, (node,))
 
 
@@ -69,7 +87,9 @@ def _upright(word: str) -> Nodes:
                   for letter in word if not letter.isspace()])
 
 
-_UNSEEN = tex.STYLES | tex.SIZES | {"&", r"\noalign", r"\strut"}
+_UNSEEN = tex.STYLES | tex.SIZES | {"&", r"\strut", r"\mathstrut", r"\null"}
+_LIMIT_SIGNS = {r"\varlimsup": r"\overline", r"\varliminf": r"\underline", r"\varinjlim": r"\underrightarrow",
+                r"\varprojlim": r"\underleftarrow"}
 _FUNCTIONS = {name: name for name in tex.FUNCTIONS | tex.LIMIT_FUNCTIONS | {"limsup", "liminf", "bmod"}} | {
     "bmod": "mod", "injlim": "injlim", "projlim": "projlim"}
 _SAME = {name: tuple(map(Atom, shown.split())) for name, shown in {
@@ -80,6 +100,9 @@ _SAME = {name: tuple(map(Atom, shown.split())) for name, shown in {
     r"\eqqcolon": "= :", r"\rhd": r"\vartriangleright", r"\lhd": r"\vartriangleleft", r"\unrhd": r"\trianglerighteq",
     r"\unlhd": r"\trianglelefteq", r"\dotsc": r"\ldots", r"\dotso": r"\ldots", r"\dotsb": r"\cdots",
     r"\dotsm": r"\cdots", r"\dotsi": r"\cdots", r"\iint": r"\int \int", r"\iiint": r"\int \int \int",
+    r"\impliedby": r"\Longleftarrow", r"\arrowvert": "|", r"\Arrowvert": r"\|", r"\ordinarycolon": ":",
+    r"\And": r"\&", r"\ointop": r"\oint", r"\dblcolon": ": :", r"\Coloneqq": ": : =",
+    r"\varbigtriangleup": r"\triangle",
     r"\ldotp": ".", r"\cdotp": r"\cdot", r"\intop": r"\int", r"\neq": r"\not =",
 }.items()}
 r"""The same glyphs with other space around them; \neq is \not and =."""
@@ -95,6 +118,10 @@ def _scripts(node: Scripts) -> Nodes:
     before: Nodes = () if node.base is None else _list((node.base,))
     if sub is None and sup is None:
         return before
+    if type(node.base) is Call and node.base.name in _STACKS and before and node.limits != r"\nolimits" and (
+            not _is_named(before)):
+        before = (Call(r"\underset", (sub, before)),) if sub else before
+        return (Call(r"\overset", (sup, before)),) if sup else before
     if not before:
         return (Scripts(None, sub, sup),)
     *front, last = before
@@ -121,6 +148,10 @@ def _call(node: Call) -> Nodes:
         return ()
     if name in _TRANSPARENT or name.startswith(r"\textcolor"):
         return _list(node.args[0])
+    if name in BOLD:
+        return bold(_list(node.args[0]))
+    if name in _BESIDE and (found := _as_limit(name, _list(node.args[0]), _list(node.args[1]))):
+        return found
     if name in _AROUND:
         left, right = _AROUND[name]
         return _list((*map(Atom, left.split()), *_upright("mod" if name in (r"\pmod", r"\mod") else ""),
@@ -132,7 +163,10 @@ def _call(node: Call) -> Nodes:
     return (Call(_RENAMED.get(name, name), args, option or None, node.font),)
 
 
-_NO_INK = frozenset({r"\phantom", r"\hphantom", r"\vphantom"})
+_NO_INK = frozenset({r"\phantom", r"\hphantom", r"\vphantom", r"\noalign"})
+_STACKS = frozenset({r"\mathop", r"\operatorname*"})
+r"""What hangs on these stands above and below, as with \overset and \underset."""
+_BESIDE = frozenset({r"\overset", r"\underset", r"\stackrel"})
 _TRANSPARENT = names(r"\mathop \mathrel \mathbin \mathord \mathopen \mathclose \mathpunct \mathinner \smash \mathrlap"
                          r" \mathllap \mathclap \rlap \llap \clap \operatorname \operatorname* \mathchoice")
 _AROUND = {r"\pmod": ("(", ")"), r"\mod": ("", ""), r"\pod": ("(", ")"), r"\ket": ("|", r"\rangle"),
@@ -144,17 +178,42 @@ _RENAMED = {r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\st
             r"\underbar": r"\underline"}
 
 
+def _is_named(nodes: Nodes) -> bool:
+    """Whether a large operator or a name in upright letters, with or without scripts: where its limits stand means
+    nothing."""
+    last = nodes[-1].base if type(nodes[-1]) is Scripts else nodes[-1]
+    if type(last) is Atom and last.text in tex.BIG_OPERATORS:
+        return all(node == last for node in nodes[:-1])
+    return len(nodes) > 1 and all(type(node) is Atom and node.font == "mathrm" for node in (*nodes[:-1], last))
+
+
+def _as_limit(name: str, script: Nodes, base: Nodes) -> Nodes:
+    r"""`\underset{x}{\max}` is `\max_{x}`; empty where the base is no operator or has that script already."""
+    if not script or not base or not _is_named(base):
+        return ()
+    *front, last = base
+    hung = last if type(last) is Scripts else Scripts(last, None, None)
+    if name == r"\underset":
+        return () if hung.sub else (*front, hung._replace(sub=script))
+    return () if hung.sup else (*front, hung._replace(sup=script))
+
+
 def _fraction_of(node: Call) -> Nodes:
     r"""Two rows in brackets: \binom and its kin are columns; \genfrac with a line is a fraction."""
     above, below = node.args[-2:]
     left: Nodes = (Atom("("),) if len(node.args) == 2 else node.args[0]
     right: Nodes = (Atom(")"),) if len(node.args) == 2 else node.args[1]
-    if len(node.args) == 6 and "".join(n.text for n in node.args[2] if type(n) is Atom) not in ("0pt", "0mu", "0em"):
+    if len(node.args) == 6 and not _NO_LINE.fullmatch("".join(n.text for n in node.args[2] if type(n) is Atom)):
         return _list((*left, Call(r"\frac", (above, below)), *right))
     return _list((*left, Environment("matrix", "", ((above,), (below,)), ("\\\\",)), *right))
 
 
+_NO_LINE = re.compile(r"0*\.?0*(?:[a-z]{2})")
+
+
 def _text(node: Text) -> Nodes:
+    if node.name == r"\fbox":
+        return (Call(r"\boxed", (_text(Text(r"\text", node.text)),)),)
     if node.name not in tex.TEXT_FONTS and node.name != r"\emph":
         return (node,)
     if "$" in node.text:
@@ -169,12 +228,24 @@ def _text(node: Text) -> Nodes:
             if token in "'^_&#" or token == "\\\\":
                 return (Text(r"\text", node.text.strip()),)
             if token not in "{}~":
-                token = tex.SIGN_ALIASES.get(token, token)
-                shown.append(Atom(token, font if token in tex.STYLED and not (
-                    font == "mathrm" and token in tex.UPRIGHT) else ""))
+                shown.append(_sign(tex.SIGN_ALIASES.get(token, token), font))
         elif token not in tex.SPACES and not token.startswith(tex.SPACE_PREFIXES):
             return (Text(r"\text", node.text.strip()),)
     return tuple(shown)
+
+
+def _sign(sign: str, font: str) -> Node:
+    """A sign of text in mathematics. A hyphen is no minus, and a bracket has the font of its word; a comma or a full
+    stop looks the same in both."""
+    if sign in tex.STYLED:
+        return Atom(sign, "" if font == "mathrm" and sign in tex.UPRIGHT else font)
+    if sign == "-" or (font != "mathrm" and sign in "()[]?!/+="):
+        return Text(_TEXT_COMMANDS[font], sign)
+    return Atom(sign)
+
+
+_TEXT_COMMANDS = {"mathrm": r"\text", "mathbf": r"\textbf", "mathit": r"\textit", "mathsf": r"\textsf",
+                  "mathtt": r"\texttt"}
 
 
 def _formula(latex: str) -> Nodes:
@@ -187,59 +258,13 @@ def _delimiter(text: str) -> Nodes:
 
 
 def _fenced(node: Fenced) -> Nodes:
-    return (*_delimiter(node.left), *_list(node.body), *_delimiter(node.right))
-
-
-_BRACKETS = {"pmatrix": ("(", ")"), "bmatrix": ("[", "]"), "Bmatrix": (r"\{", r"\}"), "vmatrix": ("|", "|"),
-             "Vmatrix": (r"\|", r"\|"), "cases": (r"\{", ""), "dcases": (r"\{", ""), "rcases": ("", r"\}")}
-_GRIDS = names(r"matrix array tabular smallmatrix subarray \substack psmallmatrix bsmallmatrix")
-_ALIGNED = names("aligned align alignat alignedat split gathered gather multline eqnarray flalign equation")
+    out = list(_delimiter(node.left))
+    _extend(out, _list(node.body))
+    return (*out, *_delimiter(node.right))
 
 
 def _environment(node: Environment) -> Nodes:
-    name = node.name.removesuffix("*")
-    rows = tuple([tuple([_list(cell) for cell in row]) for row in node.rows])
-    if name in _ALIGNED or (name in _GRIDS and "|" not in node.argument and _is_alignment(rows)):
-        lines = tuple([line for row in rows if (line := tuple([part for cell in row for part in cell]))])
-        return _block("aligned", tuple([(line,) for line in lines]))
-    if name not in _GRIDS and name not in _BRACKETS:
-        return (Environment(node.name, node.argument, rows, node.breaks),)
-    left, right = _BRACKETS.get(name, ("", ""))
-    if "|" in node.argument:
-        spec = "".join("|" if c == "|" else "c" for c in node.argument if c in "|clrp")
-        block: Nodes = (Environment("array", f"{{{spec}}}", rows, ("\\\\",) * (len(rows) - 1)),)
-    else:
-        block = _block("matrix", tuple([_trimmed(row) for row in rows]))
-    return (*map(Atom, left.split()), *block, *map(Atom, right.split()))
-
-
-def _is_alignment(rows: tuple[tuple[Nodes, ...], ...]) -> bool:
-    """Whether a table of three columns is an equation with its relations in the middle."""
-    middles = [row[1] for row in rows if len(row) > 1]
-    return any(middles) and all(len(row) <= 3 for row in rows) and any(len(row) == 3 for row in rows) and all(
-        not middle or "".join(n.text for n in middle if type(n) is Atom) in _RELATIONS for middle in middles)
-
-
-_RELATIONS = names(r"= \leq \geq < > \equiv \sim \approx \rightarrow \simeq : \in \propto \Rightarrow \not=") | {
-    ":=", "=:"}
-
-
-def _trimmed(row: tuple[Nodes, ...]) -> tuple[Nodes, ...]:
-    """Empty cells at the end of a row are not seen."""
-    while len(row) > 1 and not row[-1]:
-        row = row[:-1]
-    return row
-
-
-def _block(name: str, rows: tuple[tuple[Nodes, ...], ...]) -> Nodes:
-    """Rows of cells; empty rows at the end are not seen, and a single cell is its content."""
-    while rows and not any(rows[-1]):
-        rows = rows[:-1]
-    if not rows:
-        return ()
-    if len(rows) == 1 and len(rows[0]) == 1:
-        return rows[0][0]
-    return (Environment(name, "", rows, ("\\\\",) * (len(rows) - 1)),)
+    return table(node, tuple([tuple([_list(cell) for cell in row]) for row in node.rows]))
 
 
 _CHANGES = {Group: _group, Scripts: _scripts, Call: _call, Text: _text, Fenced: _fenced, Environment: _environment}
