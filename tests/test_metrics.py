@@ -201,7 +201,7 @@ def test_f1_is_symmetric_bounded_and_1_for_equal_formulas(a, b):
 
 
 def test_confusions_are_those_of_wrong_answers():
-    wrong = [("x+1", "x+l"), ("X^2", "x^2"), ("X_1", "x_1"), ("a", "ab"), (r"\frac12", r"\frac{1}{2}"), ("a+", "a")]
+    wrong = [("x+1+1", "x+l+l"), ("X^2", "x^2"), ("X_1", "x_1"), ("a", "ab"), (r"\frac12", r"\frac{1}{2}"), ("a+", "a")]
     assert confusions(wrong) == {("l", "1"): 1, ("x", "X"): 2, ("b", ""): 1, ("", "+"): 1}
     assert confusions([(r"\varepsilon", r"\epsilon")], declare({r"\varepsilon": r"\epsilon"})) == {}
 

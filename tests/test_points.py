@@ -76,7 +76,7 @@ POINTS = {
 
 
 @functools.cache
-def tests_of(module: str) -> set[str]:
+def names_in(module: str) -> set[str]:
     tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -84,4 +84,16 @@ def tests_of(module: str) -> set[str]:
 @pytest.mark.parametrize("point", POINTS)
 def test_each_point_has_its_tests(point):
     listed = [name.split(".") for name in POINTS[point].split()]
-    assert listed and [f"{module}.{test}" for module, test in listed if test not in tests_of(module)] == []
+    assert listed and [f"{module}.{test}" for module, test in listed if test not in names_in(module)] == []
+
+
+def test_the_readme_tells_the_meaning_of_every_number_and_class():
+    from latexocr.scoring import __file__ as room
+    from latexocr.scoring.failures import CLASSES
+    from latexocr.scoring.variants import KNOWN
+
+    text = Path(room).with_name("README.md").read_text(encoding="utf-8")
+    short = {"exprate_2": "_2", "exprate_3": "_3", "comer_exprate_1": "_1", "comer_exprate_2": "_2"}
+    assert [name for name in [*KNOWN, *CLASSES] if f"`{short.get(name, name)}`" not in text] == []
+    assert all(f"`{name}`{'**' if name == 'exact_visual' else ''} {'↑' if metric.higher_is_better else '↓'}" in text
+               for name, metric in KNOWN.items() if "exprate" not in name)

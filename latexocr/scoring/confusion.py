@@ -11,21 +11,25 @@ from collections.abc import Iterable
 from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.alignment import align
 from latexocr.latex.canonical import Level
-from latexocr.scoring.forms import lowest_level, tokens
+from latexocr.latex.tokens import tokenize
+from latexocr.scoring.forms import form, lowest_level
 
 Confusions = Counter[tuple[str, str]]
+_BRACES = {("{", ""), ("", "{"), ("}", ""), ("", "}")}
+"""Come with every script and fraction that is missing or too many, and say nothing by themselves."""
 
 
 def confusions(pairs: Iterable[tuple[str, str]], aliases: Aliases = NO_ALIASES) -> Confusions:
-    """(token of the reference, token of the prediction) -> how often, over pairs (prediction, reference).
+    """(token of the reference, token of the prediction) -> in how many of the pairs (prediction, reference).
 
-    An empty string stands for a token that is missing on that side. Tokens are those of the syntax form.
+    An empty string stands for a token that is missing on that side. Tokens are those of the visual form. Pairs are
+    counted, not tokens: one run-away answer must not fill the table.
     """
     found: Confusions = Counter()
     for prediction, reference in pairs:
         lowest = lowest_level(prediction, reference, aliases)
         if lowest is None or lowest > Level.VISUAL:
-            for edit in align(tokens(reference, aliases), tokens(prediction, aliases)):
-                if edit.kind != "equal":
-                    found.update(zip(edit.reference or ("",) * edit.cost, edit.prediction or ("",) * edit.cost))
+            expected, read = (tokenize(form(latex, Level.VISUAL, aliases)) for latex in (reference, prediction))
+            found.update({confused for edit in align(expected, read) if edit.kind != "equal" for confused in
+                          zip(edit.reference or ("",) * edit.cost, edit.prediction or ("",) * edit.cost)} - _BRACES)
     return found
