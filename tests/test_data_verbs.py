@@ -68,7 +68,7 @@ def test_what_cannot_be_converted_is_said(drawn, tmp_path, capsys):
 
 
 def test_the_audit_of_clean_data(drawn, capsys):
-    assert main(["data", "audit", str(drawn), "--no-tex"]) == 0
+    assert main(["data", "audit", str(drawn), "--no-ask-tex"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("24 samples, 12 different formulas (12 samples repeat one); 0 samples with a fault\n")
     assert "TeX was not asked" in out
@@ -78,7 +78,8 @@ def test_the_audit_against_a_test_set(drawn, tmp_path, capsys):
     mine = [spotted(0, "seen", FORMULAS[0]), spotted(90, "formula", FORMULAS[5]), spotted(91, "new", r"\omega")]
     write_samples(tmp_path / "test", mine)
     out = tmp_path / "audit"
-    assert main(["data", "audit", str(drawn), "--against", str(tmp_path / "test"), "--out", str(out), "--no-tex"]) == 0
+    options = ["--against", str(tmp_path / "test"), "--out", str(out), "--no-ask-tex"]
+    assert main(["data", "audit", str(drawn), *options]) == 0
     assert "2 of 3 test samples (66.7 %) are among the 24 training samples: 1 as pictures" in capsys.readouterr().out
     facts = json.loads((out / "audit.json").read_text())
     assert facts["overlap"]["matches"]["seen"] == {"kind": "picture", "train_id": "s0", "edits": 0}

@@ -48,9 +48,9 @@ class AuditData:
     """A test set: which of its samples are in the data?"""
     out: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Folder for audit.html, with the pictures in question, and audit.json."""
-    longest: int = 512
+    longest: Annotated[int, arg(metavar="TOKENS")] = 512
     """Tokens beyond which a reference is over-long."""
-    tex: bool = True
+    ask_tex: bool = True
     """Ask TeX, where it is installed, whether it typesets each formula."""
 
 
@@ -110,7 +110,7 @@ def audit(options: AuditData) -> int:
 
     samples = load(options.data)
     against = load(options.against) if options.against else None
-    found = look(samples, against, longest=options.longest, ask_tex=options.tex)
+    found = look(samples, against, longest=options.longest, ask_tex=options.ask_tex)
     print(summary(found))
     if options.out:
         page = audit_page(found, samples, options.data, against or (), options.against or "")
@@ -172,10 +172,9 @@ def _list(lines: Sequence[str]) -> None:
 
 VERBS = {
     "data convert": Verb("Bring a data set into another form; divide it into training and test.",
-                         "latexocr data convert crohme:train --out data/crohme --split 0.9", lambda: Convert, convert),
-    "data audit": Verb("Look for broken references and pictures, doubles, and what the test set shares with it.",
-                       "latexocr data audit my.jsonl --against crohme:test2014 --out runs/audit", lambda: AuditData,
-                       audit),
+                         "latexocr data convert crohme:train --out mine --split 0.9", lambda: Convert, convert),
+    "data audit": Verb("Look for broken and doubled samples, and for test samples among them.",
+                       "latexocr data audit my.jsonl --against crohme:test2014", lambda: AuditData, audit),
     "data typeset": Verb("Draw formulas: many fonts or synthetic hands, degraded if you like.",
                          "latexocr data typeset formulas.txt --out data/drawn --degrade", lambda: Typeset, typeset),
 }
