@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_sources import in_memory, picture, shown
 
-from latexocr.data.sources import content_hash, load
+from latexocr.data.sources import content_hash, load, stream
 from latexocr.data.write import FORMS, Written, convert, write_samples
 from latexocr.errors import UserError
 from latexocr.reading.conversation import PROMPT, conversation
@@ -94,6 +94,13 @@ def test_other_samples_do_not_go_on_with_it(tmp_path, others):
         write_samples(tmp_path, until([in_memory("a"), in_memory("b")], 2))
     with pytest.raises(UserError, match="begun with other samples"):
         write_samples(tmp_path, others)
+
+
+def test_where_there_is_nothing_to_read_no_folder_is_made(tmp_path):
+    for form in FORMS:
+        with pytest.raises(UserError, match="not found"):
+            convert(stream(str(tmp_path / "none")), tmp_path / "out", form, conversation)
+    assert not list(tmp_path.iterdir())
 
 
 # For other trainers

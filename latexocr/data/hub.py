@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from datasets import DatasetBuilder, DatasetDict
 
 FORM = "hf:OWNER/NAME, hf:OWNER/NAME:CONFIG, hf:OWNER/NAME:SPLIT or hf:OWNER/NAME:CONFIG:SPLIT"
-LOCAL = ("Give local files instead: fetch it where there is a network (`hf download OWNER/NAME --repo-type dataset "
-         "--local-dir FOLDER`), and give hf:FOLDER:CONFIG, or the folder of its parquet files.")
+LOCAL = ("Give local files instead: fetch it where there is a network (`hf download {name} --repo-type dataset "
+         "--local-dir FOLDER`), and give hf:FOLDER, or the folder of its parquet files.")
 PATIENCE = 10
 """Seconds to wait for the hub."""
 
@@ -102,7 +102,8 @@ def _refused(name: str, reason: Exception, *, reachable: bool) -> UserError:
         return UserError(f"hf:{name}: which configuration? There are {names}: give hf:{name}:CONFIG.")
     if reachable:
         return UserError(f"hf:{name}: cannot be read as a data set ({said[:200]}).")
-    return UserError(f"hf:{name}: not in this machine's cache, and the hub cannot be reached. {LOCAL}")
+    return UserError(f"hf:{name}: not in this machine's cache, and the hub cannot be reached. "
+                     f"{LOCAL.format(name=name)}")
 
 
 def _reachable(name: str) -> bool:
@@ -153,4 +154,5 @@ def _prepared(name: str, builder: DatasetBuilder) -> DatasetDict:
         builder.download_and_prepare()
         return builder.as_dataset()
     except (OSError, ValueError) as e:
-        raise UserError(f"hf:{name}: cannot be fetched or read ({' '.join(str(e).split())[:200]}). {LOCAL}") from e
+        raise UserError(f"hf:{name}: cannot be fetched or read ({' '.join(str(e).split())[:200]}). "
+                        f"{LOCAL.format(name=name)}") from e

@@ -43,10 +43,10 @@ from latexocr.records import Sample
 LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     "im2latex": im2latex, "hme100k": hme100k, "unimer": unimer, "pix2tex": pix2tex, "texteller": texteller}
 """What stands before the colon of a SPEC, and who reads the folder after it, where the layout leaves no choice."""
-TABLES: dict[str, Callable[[Path, Columns], Iterator[Sample]]] = {
+WITH_COLUMNS: dict[str, Callable[[Path, Columns], Iterator[Sample]]] = {
     "": plain, "crohme": crohme, "mathwriting": mathwriting}
 """The same, where columns can be named."""
-PREFIXES = ("hf", *LAYOUTS, *filter(None, TABLES))
+PREFIXES = ("hf", *LAYOUTS, *filter(None, WITH_COLUMNS))
 
 
 def load(spec: str) -> list[Sample]:
@@ -118,8 +118,8 @@ def _locate(spec: str) -> _Place:
         raise _missing(prefix, place, spec)
     if prefix and not path.is_dir():
         raise UserError(f"{path}: not a folder. {prefix}:FOLDER needs the folder of the data set.")
-    if prefix in TABLES:
-        return _Place(place, partial(TABLES[prefix], path, columns), subset)
+    if prefix in WITH_COLUMNS:
+        return _Place(place, partial(WITH_COLUMNS[prefix], path, columns), subset)
     if columns != GUESSED:
         raise UserError(f"{spec}: {prefix} has no columns to name. Leave out what follows the '?'.")
     return _Place(place, partial(LAYOUTS[prefix], path), subset)

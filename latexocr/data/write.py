@@ -7,6 +7,7 @@ came from, nor of what a model is asked: whoever wants conversations hands in th
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -65,11 +66,13 @@ def write_samples(folder: Path, samples: Iterable[Sample]) -> Path:
     index, begun = folder / "samples.jsonl", folder / "samples.jsonl.part"
     if index.exists():
         raise UserError(f"{index} is already there. Choose another folder, or remove it first.")
+    samples = iter(samples)
+    first = list(itertools.islice(samples, 1))  # Where there is none to be had, that is said before a folder is made.
     (folder / "images").mkdir(parents=True, exist_ok=True)
     done = _begun(begun)
     number = -1
     with begun.open("a", encoding="utf-8") as file:
-        for number, sample in enumerate(samples):
+        for number, sample in enumerate(itertools.chain(first, samples)):
             if number < len(done):
                 last = number == len(done) - 1  # Its picture stands for those of all before it.
                 if not _same(sample, done[number], folder if last else None):
