@@ -6,8 +6,8 @@ A pair is the same to TeX when it places the same glyphs in the same order, each
 to spacing. What the visual level declares to be no difference is taken out of both sources first (sizes of brackets,
 styles, `\\limits`), so that TeX decides the rest. Prints for each rule: pairs drawn, how many are the same to TeX,
 false accepts (equal at the level, drawn otherwise) and false rejects (drawn alike, not equal) of the visual and of the
-syntax level. At the syntax level the same means every glyph at the same place to a hundredth of a point, from the source as it
-stands.
+syntax level. At the syntax level the same means every glyph at the same place to a hundredth of a point, from the
+source as it stands.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from enum import IntEnum
 from functools import lru_cache
 
 from latexocr.latex.aliases import NO_ALIASES, Aliases, names
-from latexocr.latex.lenient import lenient
+from latexocr.latex.lenient import CONCERNED, lenient
 from latexocr.latex.nodes import Node
 from latexocr.latex.syntax import syntax
 from latexocr.latex.tokens import detokenize, tokenize, unwrap
@@ -73,10 +73,15 @@ def equal(a: str, b: str, level: Level, aliases: Aliases = NO_ALIASES) -> bool:
 
 def equality_level(reference: str, prediction: str, aliases: Aliases = NO_ALIASES) -> Level | None:
     """The lowest level at which two formulas are the same, None where they are at none. Never raises, symmetric."""
-    if reference == prediction:
-        return Level.IDENTICAL
-    pairs = zip(forms(reference, aliases=aliases), forms(prediction, aliases=aliases), strict=True)
-    return next((level for level, (a, b) in zip(Level, pairs, strict=True) if a == b), None)
+    a, b = reference, prediction
+    for level in Level:
+        if level is Level.SURFACE:
+            a, b = _surface(a), _surface(b)
+        elif level > Level.SURFACE:
+            a, b = (_through(text, _STEPS[level - 2], aliases) for text in (a, b))
+        if a == b:
+            return level
+    return None
 
 
 def _surface(latex: str) -> str:
@@ -92,6 +97,8 @@ _STEPS = (syntax, visual, lenient)
 
 @lru_cache(maxsize=FORMS_KEPT)
 def _through(latex: str, change: Callable[[tuple[Node, ...]], tuple[Node, ...]], aliases: Aliases) -> str:
+    if change is lenient and not CONCERNED.search(latex):
+        return latex
     names_of = names(aliases)
     tokens = tokenize(latex)
     tree = parse(tokens if latex.isascii() else commands(tokens), names_of)

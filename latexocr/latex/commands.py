@@ -25,7 +25,7 @@ TEXT_FONTS = {r"\text": "mathrm", r"\textbf": "mathbf", r"\textit": "mathit", r"
 STYLES = names(r"\displaystyle \textstyle \scriptstyle \scriptscriptstyle")
 SIZES = names(r"\tiny \scriptsize \footnotesize \small \normalsize \large \Large \LARGE \huge \Huge \boldmath"
                   r" \unboldmath \em \sl \sc")
-SPACES = names(r"\, \: \; \! \> \ ~ \quad \qquad \enspace \enskip \thinspace \negthinspace \medspace \thickspace"
+SPACES = names(r"\, \: \; \! \> ~ \quad \qquad \enspace \enskip \thinspace \negthinspace \medspace \thickspace"
                    r" \negmedspace \negthickspace \space \hfill \hfil \smallskip \medskip \bigskip \/") | {"\\ "}
 SPACE_PREFIXES = (r"\hspace", r"\vspace", r"\vskip", r"\mspace", r"\hskip", r"\kern", r"\mkern", r"\mskip")
 UNSEEN = names(r"\nonumber \notag \allowbreak \nobreak \relax \noindent \protect \ignorespaces")
@@ -146,5 +146,7 @@ SYMBOLS = names(
     r" \dagger \ddagger"
     r" \diamond \bigcirc \ltimes \rtimes \sqcup \sqcap \uplus \therefore \because \triangleq \coloneqq \asymp \doteq"
     r" \rightharpoonup \upharpoonright \rightsquigarrow \bmod \nmid \lhd \rhd")
+ATOMS = (ORD | OPEN | CLOSE | SPACED | OPERATORS | SYMBOLS | DOTS | SPACES) - STYLED - frozenset(SIGN_ALIASES)
+"""Most symbols that are themselves and take nothing."""
 PLAIN = SYMBOLS | DOTS | STYLES | SIZES
 """More commands that take no argument; a group after any other unknown command is left alone."""

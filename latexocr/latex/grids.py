@@ -21,9 +21,9 @@ _ALIGNED = names("aligned align alignat alignedat split gathered gather multline
 _RELATIONS = names(r"= \leq \geq < > \equiv \sim \approx \rightarrow \simeq : \in \propto \Rightarrow \not=") | {
     ":=", "=:"}
 _RELATION_SIGNS = names(
-    r"= < > : \leq \geq \leqslant \geqslant \ll \gg \equiv \sim \simeq \approx \cong \propto \triangleq \doteq \not \prec"
-    r" \succ \preceq \succeq \lesssim \gtrsim \precsim \succsim \subset \subseteq \supset \supseteq \in \rightarrow"
-    r" \leftarrow \Rightarrow \Leftrightarrow \Longrightarrow \Longleftrightarrow \longrightarrow \mapsto \vdash")
+    r"= < > : \leq \geq \leqslant \geqslant \ll \gg \equiv \sim \simeq \approx \cong \propto \triangleq \doteq \not"
+    r" \prec \succ \preceq \succeq \lesssim \gtrsim \precsim \succsim \subset \subseteq \supset \supseteq \in"
+    r" \rightarrow \leftarrow \Rightarrow \Leftrightarrow \Longrightarrow \Longleftrightarrow \longrightarrow \mapsto \vdash")
 
 
 def table(node: Environment, rows: Rows) -> Nodes:

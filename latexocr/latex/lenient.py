@@ -5,6 +5,7 @@ Takes and gives trees of the visual level.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from latexocr.latex import commands as tex
@@ -13,6 +14,11 @@ from latexocr.latex.nodes import Atom, Call, Environment, Group, Node, Scripts, 
 from latexocr.latex.visual import visual
 
 Nodes = tuple[Node, ...]
+
+
+CONCERNED = re.compile(
+    r"\\(?:boldsymbol|pmb|wide|[lc]dots|dots|tag|text|emph|mbox|n[a-zA-Z]|mathrm\{d\}|math[a-z]+\{\\)|[.,;]\s*$")
+"""Whatever lenient changes has this in its spelling at the visual level: most formulas are spared a reading."""
 
 
 def lenient(nodes: Nodes) -> Nodes:

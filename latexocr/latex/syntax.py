@@ -53,6 +53,8 @@ def _one(node: Node, script: bool) -> Node:
     kind = type(node)
     if kind is not Atom:
         return _CHANGES[kind](node, script)
+    if node.text in tex.ATOMS:
+        return node
     if node.text[0] != "\\":
         return node if node.font != "mathrm" or node.text not in tex.UPRIGHT else Atom(node.text)
     return _symbol(node)

@@ -55,7 +55,7 @@ def detokenize(tokens: Sequence[str]) -> str:
         if (word_before and first.isascii() and first.isalpha()) or (row_before and first in ("[", "*")):
             parts.append(" ")
         parts.append(token)
-        word_before = first == "\\" and _CONTROL_WORD.fullmatch(token) is not None
+        word_before = first == "\\" and token[1:].isalpha() and token.isascii()
         row_before = token == "\\\\"
     return "".join(parts)
 

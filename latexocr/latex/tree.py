@@ -37,7 +37,7 @@ class _Stop(Exception):
 def parse(tokens: Sequence[str], names: Mapping[str, str] = tex.ALIASES) -> tuple[Node, ...] | Unparsable:
     """The tree of a formula, or why there is none. `names`: other names of symbols, and the symbols."""
     parser = _Parser([names.get(token, token) for token in tokens
-                      if token not in tex.UNSEEN and not token.startswith(r"\label")])
+                      if len(token) == 1 or (token not in tex.UNSEEN and not token.startswith(r"\label"))])
     try:
         return parser.nodes(_END, "")
     except (_Stop, RecursionError) as stop:
@@ -76,6 +76,9 @@ class _Parser:
             if token in tex.STYLED:
                 self.at += 1
                 found.append(Atom(token, font))
+            elif token in tex.ATOMS:
+                self.at += 1
+                found.append(Atom(token))
             elif token in ("^", "_", "'"):
                 self.scripts(found, font)
             elif token in _FRACTIONS or (token.startswith(r"\above") and not token[6:].isalpha()):

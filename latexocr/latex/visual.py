@@ -7,6 +7,7 @@ is its upright letters; matrices are rows of cells between their brackets, and a
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from latexocr.latex import commands as tex
 from latexocr.latex.bold import BOLD, bold
@@ -69,6 +70,7 @@ def _joined(nodes: Nodes) -> Nodes:
     return tuple(out)
 
 
+@lru_cache(maxsize=4096)
 def _symbol(node: Atom) -> Nodes:
     text = node.text
     if text in tex.STYLED:
