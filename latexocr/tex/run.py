@@ -10,6 +10,7 @@ not in `harmless`) gets a document of its own; so does one that broke the docume
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import secrets
@@ -79,6 +80,14 @@ def available() -> bool:
     return bool(shutil.which("latex") and shutil.which("kpsewhich"))
 
 
+@functools.cache
+def version() -> str:
+    """Of TeX and its collection, in one line. Raises UserError where TeX is not installed."""
+    _ask_for_tex()
+    said = subprocess.run(["latex", "--version"], capture_output=True, text=True, check=False)
+    return said.stdout.partition("\n")[0].strip()
+
+
 def pages(formulas: Sequence[str], style: Style = Style()) -> list[dvi.Page | None]:
     """The page of each formula, in order; None for one that TeX does not accept. Raises as `each_document`."""
     return each_document(formulas, lambda folder, found: found, style)
@@ -91,9 +100,7 @@ def each_document(formulas: Sequence[str], finish: Callable[[Path, list[dvi.Page
     `finish` takes the folder with `a.dvi` and the page of each of its formulas, None for a refused one. Raises
     UserError where TeX is not installed, or lacks what the preamble asks for.
     """
-    if not available():
-        raise UserError("No TeX on this machine (looked for latex and kpsewhich). On Debian: apt-get install "
-                        "texlive-latex-extra texlive-fonts-recommended texlive-science dvipng preview-latex-style.")
+    _ask_for_tex()
     results: list[Result | None] = [None] * len(formulas)
     waiting = _documents(formulas, style)
     while waiting:
@@ -108,6 +115,12 @@ def each_document(formulas: Sequence[str], finish: Callable[[Path, list[dvi.Page
                 got = Outcome(got.through, [])
         waiting += _again(numbers, got)
     return results
+
+
+def _ask_for_tex() -> None:
+    if not available():
+        raise UserError("No TeX on this machine (looked for latex and kpsewhich). On Debian: apt-get install "
+                        "texlive-latex-extra texlive-fonts-recommended texlive-science dvipng preview-latex-style.")
 
 
 def limited(command: Sequence[str], folder: Path, formulas: int, output: str = "/dev/null") -> None:
