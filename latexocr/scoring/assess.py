@@ -49,14 +49,16 @@ def score(predictions: Answers, references: Formulas, *, names: Sequence[str] | 
     score(["x^2"], ["x^{2}"])["exact_visual"].value == 1.0
     Raises UserError where predictions and references are not of the same ids, or not as many.
     """
-    found = assess(references, {"predictions": predictions}, names=names, aliases=aliases, seed=seed)
+    found = assess(references, {"predictions": predictions}, names=names, aliases=aliases, seed=seed,
+                   ledgers=False)
     return {one.metric: one for one in found.scores["predictions"]}
 
 
 def compare(base: Answers, tuned: Answers, references: Formulas, *, names: Sequence[str] | None = None,
             aliases: Aliases = NO_ALIASES, seed: int = 0) -> dict[str, Comparison]:
     """Name of a metric -> tuned minus base over the same pairs, with a verdict."""
-    found = assess(references, {"base": base, "tuned": tuned}, names=names, aliases=aliases, seed=seed)
+    found = assess(references, {"base": base, "tuned": tuned}, names=names, aliases=aliases, seed=seed,
+                   ledgers=False)
     return {one.metric: one for one in found.comparisons}
 
 
@@ -73,34 +75,35 @@ def choose(names: Sequence[str] | None = None, aliases: Aliases = NO_ALIASES) ->
 
 def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Sequence[str] | None = None,
            aliases: Aliases = NO_ALIASES, seed: int = 0, groups: Sequence[Hashable] | None = None,
-           workers: int | None = None) -> Assessment:
+           ledgers: bool = True, workers: int | None = None) -> Assessment:
     """The assessment of columns of predictions, in all of METRICS unless `names` names some.
 
-    `groups` (one a pair: a source document, a writer) are drawn as wholes. `workers` processes share the work, as many
-    as there are cores unless given; they change no number. Raises UserError where a column does not fit the references.
+    `groups` (one a pair: a source document, a writer) are drawn as wholes. Without `ledgers`, these and the confusions
+    stay empty, which is quicker. `workers` processes share the work, as many as there are cores unless given; they
+    change no number. Raises UserError where a column does not fit the references.
     """
     answers = {name: _in_order(name, column, references) for name, column in columns.items()}
     expected = list(references.values()) if isinstance(references, Mapping) else references
     if not expected:
         raise UserError("no pairs to score. Give predictions and their references.")
     chosen = choose(names, aliases)
-    job = Job(expected, answers, chosen, aliases, seed, tallied=groups is None)
+    job = Job(expected, answers, chosen, aliases, seed, tallied=groups is None, told=ledgers)
     found, tables = no_tally(_width(chosen, answers)), []
     contested: dict[tuple[str, str], Outcomes] = {}
-    ledgers = dict.fromkeys(answers, Ledger())
+    told = dict.fromkeys(answers, Ledger())
     confused: dict[str, Confusions] = {name: Counter() for name in answers}
     for part in worked(job, workers or len(os.sched_getaffinity(0))):
         found = found + part.tally if part.tally else found
         tables += [] if part.table is None else [part.table]
         contested = {key: contested.get(key, Outcomes(0, 0)) + more for key, more in part.outcomes.items()}
-        ledgers = {name: ledgers[name] + more for name, more in part.ledgers.items()}
+        told = {name: told[name] + more for name, more in part.ledgers.items()}
         confused = {name: confused[name] + more for name, more in part.confusions.items()}
     if groups is not None:
         import numpy as np
 
         found = tally(by_group(np.vstack(tables), groups), seed)
     scores, comparisons = _read(found, contested, chosen, list(answers), len(expected), seed, groups is not None)
-    return Assessment(scores, comparisons, ledgers, confused)
+    return Assessment(scores, comparisons, told, confused)
 
 
 def summarize(tables: Mapping[str, Mapping[str, np.ndarray]], *, chosen: Mapping[str, Metric] = METRICS, seed: int = 0,

@@ -116,6 +116,7 @@ def scored_text(prediction: Prediction, reference: str) -> str:
     return UNREADABLE if prediction.stop == "error" and equal("", reference, max(Level)) else prediction.latex
 
 
+@lru_cache(maxsize=KEPT)
 def _unparsable(latex: str) -> Unparsable | None:
     """Why a formula has no tree; None for one that has."""
     if parsed(latex):

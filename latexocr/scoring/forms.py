@@ -8,23 +8,29 @@ from __future__ import annotations
 from functools import lru_cache
 
 from latexocr.latex.aliases import NO_ALIASES, Aliases
-from latexocr.latex.canonical import Level, canonical
+from latexocr.latex.canonical import Level, forms
 from latexocr.latex.tokens import tokenize
 
 KEPT = 1 << 12
 """Results remembered of each kind. Pairs are scored one after the other, so this need not grow with their number."""
 
 
-@lru_cache(maxsize=KEPT)
 def form(latex: str, level: Level, aliases: Aliases = NO_ALIASES) -> str:
     """The one spelling of a formula at a level."""
-    return canonical(latex, level, aliases)
+    return _forms(latex, Level.SYNTAX if level <= Level.SYNTAX else Level.LENIENT, aliases)[level]
+
+
+_forms = lru_cache(maxsize=KEPT)(forms)
+
+
+def tokens(latex: str, aliases: Aliases = NO_ALIASES) -> tuple[str, ...]:
+    """The tokens of a formula's syntax form: the unit of all metrics but exact match."""
+    return _tokens(form(latex, Level.SYNTAX, aliases))
 
 
 @lru_cache(maxsize=KEPT)
-def tokens(latex: str, aliases: Aliases = NO_ALIASES) -> tuple[str, ...]:
-    """The tokens of a formula's syntax form: the unit of all metrics but exact match."""
-    return tuple(tokenize(form(latex, Level.SYNTAX, aliases)))
+def _tokens(latex: str) -> tuple[str, ...]:
+    return tuple(tokenize(latex))
 
 
 def parsed(latex: str) -> bool:
@@ -32,10 +38,14 @@ def parsed(latex: str) -> bool:
     return form(latex, Level.SYNTAX) != form(latex, Level.SURFACE)
 
 
-@lru_cache(maxsize=KEPT)
 def lowest_level(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> Level | None:
     """The lowest level at which a pair is equal; None where it is at none. Higher forms are not made for equal pairs:
     each level contains the one before."""
+    return _lowest_level(prediction, reference, aliases)
+
+
+@lru_cache(maxsize=KEPT)
+def _lowest_level(prediction: str, reference: str, aliases: Aliases) -> Level | None:
     if prediction == reference:
         return Level.IDENTICAL
     return next((level for level in Level

@@ -37,6 +37,8 @@ class Job:
     seed: int
     tallied: bool = True
     """Whether pieces are tallied where they are made; otherwise their table is kept."""
+    told: bool = True
+    """Whether ledgers and confusions are made."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ def work(job: Job, piece: int) -> Part:
     for first in range(rows.start, rows.stop, BATCH):
         span = slice(first, min(first + BATCH, rows.stop))
         for column, found in _tables(job, span).items():
-            answers, references = job.columns[column][span], job.references[span]
             tables[column].append(found)
+            if not job.told:
+                continue
+            answers, references = job.columns[column][span], job.references[span]
             ledgers[column] += ledger(zip(answers, references), job.aliases, start=first)
             confused[column] += confusions(zip((answer.latex for answer in answers), references), job.aliases)
     whole = {column: {name: np.concatenate([part[name] for part in parts]) for name in job.chosen}
