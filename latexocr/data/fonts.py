@@ -1,4 +1,4 @@
-"""The fonts that mathematics is set in: some sixty sets, by name, each with its family and how often it is drawn.
+"""The fonts that mathematics is set in: some seventy sets, by name, each with its family and how often it is drawn.
 
 Gives the lines of the preamble that choose a set, and which sets this machine can draw. Knows nothing of drawing.
 Every set draws through plain `latex` and `dvipng`, from Type 1 files. On Debian: texlive-fonts-recommended, lmodern,
@@ -37,8 +37,9 @@ class FontSet:
                          ({"binhex.tex"} if "newtxmath" in packages else set()))
 
 
-NORM = (r"\DeclareSymbolFont{norm}{OMS}{cmsy}{m}{n}"
-        r"\DeclareMathDelimiter{\Vert}{0}{norm}{107}{largesymbols}{13}\let\|\Vert")
+NORM = r"\DeclareSymbolFont{norm}{OMS}{cmsy}{m}{n}" + "".join(
+    rf"\DeclareMathDelimiter{{\{name}}}{{\math{kind}}}{{norm}}{{107}}{{largesymbols}}{{13}}"
+    for name, kind in (("Vert", "ord"), ("lVert", "open"), ("rVert", "close"))) + r"\let\|\Vert"
 """Where the fonts lack the sign of a norm: that of Computer Modern."""
 SANS = r"\renewcommand\sfdefault{lmss}"
 
@@ -63,7 +64,6 @@ FONTS = {
     "mlmodern": FontSet("computer modern", 3, r"\usepackage{mlmodern}\usepackage[cal=dutchcal,bb=dsserif]{mathalpha}"),
     "cmupint": FontSet("computer modern", 2, r"\usepackage[nolimits]{cmupint}"
                        r"\usepackage[cal=boondoxo,bb=boondox,frak=boondox]{mathalpha}"),
-    "typewriter": FontSet("computer modern typewriter", 0.5, _letters(_roman("lmtt"), greek=EULER)),
     "cmbright": FontSet("computer modern sans", 1.5, r"\usepackage{cmbright}"),
     "lxfonts": FontSet("computer modern sans", 1, r"\usepackage{lxfonts}"),
     "times": FontSet("times", 4, r"\usepackage{mathptmx}"),
@@ -77,7 +77,6 @@ FONTS = {
     "mathdesign-charter": FontSet("charter", 0, r"\usepackage{lmodern}\usepackage[charter]{mathdesign}"),
     "xcharter": FontSet("charter", 0, _newtx(r"\usepackage{XCharter}", "xcharter")),
     "euler": FontSet("euler", 1.5, r"\usepackage{euler}"),
-    "euler-times": FontSet("euler", 1, r"\usepackage{mathptmx,eulervm}"),
     "fourier": FontSet("utopia", 2, r"\usepackage{lmodern}\usepackage{fourier}"),
     "mathdesign-utopia": FontSet("utopia", 1, r"\usepackage{lmodern}\usepackage[utopia]{mathdesign}"),
     "erewhon": FontSet("utopia", 1, _newtx(r"\usepackage{erewhon}", "utopia")),
