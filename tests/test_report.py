@@ -125,6 +125,8 @@ def test_slices_part_the_references(compared):
     assert found["structure", "fraction"].n == 1 and found["structure", "matrix or array"].n == 1
     assert found["structure", "none of these"].n == 2
     assert found["subset", "odd"].scores["tuned"].value == pytest.approx(2 / 3)
+    assert all(s.comparison.n == s.n and s.comparison.p == 1 for s in compared.slices)  # raised by Holm's method
+    assert found["subset", "even"].comparison.delta == pytest.approx(1 / 3)
     lengths = [sample(str(n), "x" * n) for n in (100, 1, 30, 11, 10)]
     tables = {"base": tabulate(METRICS[HEADLINE], [("x", "x")] * 5)}
     named = [(s.name, s.n) for s in slices(lengths, METRICS[HEADLINE], tables, seed=0) if s.kind == "length"]

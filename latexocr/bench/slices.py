@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from latexocr.latex.tokens import tokenize
 from latexocr.records import Sample
-from latexocr.scoring.metrics import Metric, Score
-from latexocr.scoring.statistics import score
+from latexocr.scoring.metrics import Comparison, Metric, Score
+from latexocr.scoring.statistics import compare_parts, score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,8 @@ class Slice:
     name: str
     n: int
     scores: Mapping[str, Score]
+    comparison: Comparison | None = None
+    """Of two columns; its p value is raised for the number of slices, by Holm's method."""
 
 
 def slices(samples: Sequence[Sample], metric: Metric, tables: Mapping[str, np.ndarray], *, seed: int,
@@ -51,17 +53,20 @@ def slices(samples: Sequence[Sample], metric: Metric, tables: Mapping[str, np.nd
     `seen` has, by column, the ids of samples that were seen in its training; where there are any, they are a part, and
     the others are one.
     """
-    found = []
+    found: list[tuple[str, str, list[int]]] = []
     for kind, parts in {**KINDS, **_training(seen or {})}.items():
         members: dict[str, list[int]] = {}
         for i, sample in enumerate(samples):
             for part in parts(sample):
                 members.setdefault(part, []).append(i)
-        for name in sorted(members, key=_order):
-            rows = members[name]
-            scores = {column: score(metric, table[rows], seed=seed) for column, table in tables.items()}
-            found.append(Slice(kind, name, len(rows), scores))
-    return found
+        found += [(kind, name, members[name]) for name in sorted(members, key=_order)]
+    compared: dict[str, Comparison] = {}
+    if len(tables) == 2:
+        compared = compare_parts(metric, *tables.values(), {f"{kind}:{name}": rows for kind, name, rows in found},
+                                 seed=seed)
+    return [Slice(kind, name, len(rows), {column: score(metric, table[rows], seed=seed)
+                                          for column, table in tables.items()}, compared.get(f"{kind}:{name}"))
+            for kind, name, rows in found]
 
 
 def _length(sample: Sample) -> Iterable[str]:
