@@ -175,3 +175,15 @@ def test_diff_is_coloured_on_a_terminal_only(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert cli.main(["diff", "a", "b"]) == 0
     assert "\x1b[33m" in capsys.readouterr().out
+
+
+def test_what_would_steer_a_terminal_or_is_half_a_character_is_shown_as_an_escape(workplace, capsys):
+    Path("p.jsonl").write_text(r'{"id": "1", "latex": "\ud800"}' + "\n" + r'{"id": "2", "latex": "\u001b[31m"}' + "\n")
+    Path("r.txt").write_text("y\nz\n")
+    for more in ([], ["--json"]):
+        assert cli.main(["score", "p.jsonl", "--data", "r.txt", "--metrics", "exact_visual", *more]) == 0
+        out = capsys.readouterr().out
+        assert out.isascii() or "\x1b" not in out
+        assert out.encode() and r"\ud800" in out
+    assert cli.main(["diff", "\x1b[31m", "x"]) == 0
+    assert "\x1b" not in capsys.readouterr().out

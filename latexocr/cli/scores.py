@@ -109,12 +109,18 @@ def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
     for name, ledger in found.ledgers.items():
         lines += [f"{name}: {_told(ledger)}"]
         if confused := found.confusions[name].most_common(CONFUSIONS):
-            told = (f"{a or 'nothing'} read as {b or 'nothing'} ({times})" for (a, b), times in confused)
+            told = (f"{visible(a) or 'nothing'} read as {visible(b) or 'nothing'} ({times})"
+                    for (a, b), times in confused)
             lines += [f"{name}, most often confused: {', '.join(told)}"]
     lines += _defects(next(iter(found.ledgers.values())), ids)
     if found.comparisons:
         lines += [f"base: {files[0]}; tuned: {files[1]}", verdict_line(found.scores, found.comparisons)]
     return "\n".join(lines).rstrip()
+
+
+def visible(text: str) -> str:
+    """A text of anybody's for a terminal: what cannot be printed, or would steer the terminal, as its escape."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _told(ledger: Ledger) -> str:
@@ -143,7 +149,7 @@ def _as_json(found: Assessment, ids: Sequence[str]) -> str:
                 for name, table in found.confusions.items()}
     scores = {name: [_finite(one) for one in column] for name, column in found.scores.items()}
     return json.dumps({"scores": scores, "comparisons": [_finite(one) for one in found.comparisons],
-                       "ledgers": ledgers, "confusions": confused}, indent=1, ensure_ascii=False)
+                       "ledgers": ledgers, "confusions": confused}, indent=1)
 
 
 def _finite(record: Found | Comparison) -> dict[str, object]:
@@ -194,7 +200,7 @@ def aligned(edits: Sequence[Edit], *, width: int, colour: bool) -> str:
 
 def _pairs(edit: Edit) -> list[tuple[str, str]]:
     n = max(len(edit.reference), len(edit.prediction))
-    sides = [[*side, *[""] * (n - len(side))] for side in (edit.reference, edit.prediction)]
+    sides = [[*map(visible, side), *[""] * (n - len(side))] for side in (edit.reference, edit.prediction)]
     return list(zip(*sides, strict=True))
 
 

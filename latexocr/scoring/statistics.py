@@ -117,16 +117,19 @@ def compare(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray, *, 
 def comparison_of(metric: Metric, base: Tally, tuned: Tally, found: Outcomes, n: int, *,
                   grouped: bool = False) -> Comparison:
     """The Comparison of n pairs from the tallies of the two columns, which must be of the same draws."""
+    import numpy as np
+
     n = int(base.sums[1]) if metric.proportion else n
-    delta = float(metric.value(tuned.sums) - metric.value(base.sums))
-    deltas = metric.value(tuned.resamples) - metric.value(base.resamples)
+    with np.errstate(invalid="ignore"):  # Two infinite rates have no difference.
+        delta = float(metric.value(tuned.sums) - metric.value(base.sums))
+        deltas = metric.value(tuned.resamples) - metric.value(base.resamples)
+        detectable = DETECTABLE * float(deltas.std())
     low, high = _percentiles(deltas)
     if metric.proportion and not grouped:
         p = mcnemar(found.wins, found.losses) if n else nan
     else:
         tail = min((deltas <= 0).sum(), (deltas >= 0).sum())
         p = nan if isnan(delta) else min(1.0, 2 * (int(tail) + 1) / (RESAMPLES + 1))
-    detectable = DETECTABLE * float(deltas.std())
     comparison = Comparison(metric.name, delta, low, high, found.wins, n - found.wins - found.losses, found.losses, n,
                             p, "", detectable)
     return replace(comparison, verdict=_verdict(metric, comparison))
