@@ -61,6 +61,7 @@ def test_predictions_of_any_system_score_alike(name, workplace, capsys):
     out = capsys.readouterr().out
     assert "exact match, visual ↑ %" in out and "50.0 [" in out and "n = 4" in out
     assert f"{name}: 2 ok, 1 wrong, 1 reference-defect" in out
+    assert f"{name}: exact match, %: identical " in out and ", syntax 50.0, visual 50.0, lenient 50.0\n" in out
     assert "broken references, kept in every score: 1 ('d.png': a {" in out
     assert "without them, exact match (visual) is 2 of 3" in out
     assert "2 read as 3 (1)" in out and "exact_visual|level:visual|" in out

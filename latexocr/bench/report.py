@@ -84,7 +84,7 @@ def label(metric: str) -> str:
     """A metric's name in words."""
     kind, _, rest = metric.partition("_")
     return {"exact": f"exact match, {rest}", "bleu": f"BLEU, {rest.replace('_', ' ')}" if rest else "BLEU",
-            "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"}.get(kind, metric.replace("_", " "))
+            "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"}.get(kind, metric.replace("_", " ").replace(" f1", " F1"))
 
 
 def _difference(c: Comparison) -> str:

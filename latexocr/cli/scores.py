@@ -107,7 +107,7 @@ def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
     lines = [grid(found.scores, found.comparisons), "",
              f"n = {len(ids)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower", headline.signature]
     for name, ledger in found.ledgers.items():
-        lines += [f"{name}: {_told(ledger)}"]
+        lines += [*_curve(name, found.scores[name]), f"{name}: {_told(ledger)}"]
         if confused := found.confusions[name].most_common(CONFUSIONS):
             told = (f"{visible(a) or 'nothing'} read as {visible(b) or 'nothing'} ({times})"
                     for (a, b), times in confused)
@@ -116,6 +116,13 @@ def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
     if found.comparisons:
         lines += [f"base: {files[0]}; tuned: {files[1]}", verdict_line(found.scores, found.comparisons)]
     return "\n".join(lines).rstrip()
+
+
+def _curve(name: str, scores: Sequence[Found]) -> list[str]:
+    """Exact match at all five levels in one row: up to visual, what rises is dialect; what is missing then, reading."""
+    shares = [one for one in scores if one.metric.startswith("exact_")]
+    steps = ", ".join(f"{one.metric.removeprefix('exact_')} {one.value * 100:.1f}" for one in shares)
+    return [f"{name}: exact match, %: {steps}"] if len(shares) > 1 else []
 
 
 def visible(text: str) -> str:

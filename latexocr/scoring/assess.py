@@ -92,7 +92,7 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Seque
     contested: dict[tuple[str, str], Outcomes] = {}
     told = dict.fromkeys(answers, Ledger())
     confused: dict[str, Confusions] = {name: Counter() for name in answers}
-    for part in worked(job, workers or len(os.sched_getaffinity(0))):
+    for part in worked(job, workers or _cores()):
         found = found + part.tally if part.tally else found
         tables += [] if part.table is None else [part.table]
         contested = {key: contested.get(key, Outcomes(0, 0)) + more for key, more in part.outcomes.items()}
@@ -113,6 +113,11 @@ def summarize(tables: Mapping[str, Mapping[str, np.ndarray]], *, chosen: Mapping
     stacked = stack(tables)
     found = tally(by_group(stacked, groups), seed)
     return _read(found, contests(chosen, tables), chosen, list(tables), len(stacked), seed, groups is not None)
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _width(chosen: Mapping[str, Metric], columns: Mapping[str, Sequence[Prediction]]) -> int:
