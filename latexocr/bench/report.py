@@ -83,8 +83,9 @@ def p_value(p: float) -> str:
 def label(metric: str) -> str:
     """A metric's name in words."""
     kind, _, rest = metric.partition("_")
-    return {"exact": f"exact match, {rest}", "bleu": f"BLEU, {rest.replace('_', ' ')}" if rest else "BLEU",
-            "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"}.get(kind, metric.replace("_", " ").replace(" f1", " F1"))
+    words = metric.replace("_", " ").replace(" f1", " F1")
+    return {"exact": f"exact match, {rest}", "bleu": f"BLEU{words[len('bleu'):]}",
+            "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"}.get(kind, words)
 
 
 def _difference(c: Comparison) -> str:
