@@ -135,10 +135,13 @@ PIECES = [r"\frac", r"\sqrt", r"\hat", r"\mathbf", r"\mathrm", r"\rm", r"\bf", r
           r"\,", "~", "*", ".", "|", "=", "-", ",", r"\ldots", r"\operatorname", r"\mathop", r"\boldsymbol", r"\not",
           r"\begin{array}{cc}", r"\end{array}", r"\begin{aligned}", r"\end{aligned}", "&", r"\\",
           r"\displaystyle", "[", "]",
-          r"\substack", r"\binom", r"\overset", r"\dag", r"\mbox", r"\unknown", "$", "{}", r"\prime", r"\dots", " "]
+          r"\substack", r"\binom", r"\overset", r"\dag", r"\mbox", r"\unknown", "$", "{}", r"\prime", r"\dots", " ",
+          r"\underset", r"\mathop", r"\bm", r"\root", r"\of", r"\atopwithdelims", r"\buildrel", r"\nleq", r"\textbf",
+          r"\begin{gathered}", r"\end{gathered}", r"\begin{cases}", r"\end{cases}", "α", "²", "₁", "′", "𝐱", "\u0302",
+          r"\varlimsup", r"\fbox", r"\quad", r"\tag", r"\ensuremath", r"\noalign", r"\int", r"\nolimits", r"\hline"]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join))
 def test_each_form_is_its_own_form_and_levels_contain_one_another(latex):
     chain = forms(latex)

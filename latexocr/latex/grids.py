@@ -23,7 +23,8 @@ _RELATIONS = names(r"= \leq \geq < > \equiv \sim \approx \rightarrow \simeq : \i
 _RELATION_SIGNS = names(
     r"= < > : \leq \geq \leqslant \geqslant \ll \gg \equiv \sim \simeq \approx \cong \propto \triangleq \doteq \not"
     r" \prec \succ \preceq \succeq \lesssim \gtrsim \precsim \succsim \subset \subseteq \supset \supseteq \in"
-    r" \rightarrow \leftarrow \Rightarrow \Leftrightarrow \Longrightarrow \Longleftrightarrow \longrightarrow \mapsto \vdash")
+    r" \rightarrow \leftarrow \Rightarrow \Leftrightarrow \Longrightarrow \Longleftrightarrow \longrightarrow"
+    r" \mapsto \vdash")
 
 
 def table(node: Environment, rows: Rows) -> Nodes:

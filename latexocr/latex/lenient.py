@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from latexocr.latex import commands as tex
 from latexocr.latex.commands import names
 from latexocr.latex.nodes import Atom, Call, Environment, Group, Node, Scripts, Text
-from latexocr.latex.visual import visual
+from latexocr.latex.visual import TEXT_SIGNS, visual
 
 Nodes = tuple[Node, ...]
 
@@ -24,7 +24,7 @@ CONCERNED = re.compile(
 def lenient(nodes: Nodes) -> Nodes:
     """What is meant by a formula of the visual level, as far as such differences go."""
     meant = list(_lenient(nodes))
-    while meant and type(meant[-1]) is Atom and meant[-1].text in (".", ",", ";"):
+    while meant and type(meant[-1]) is Atom and meant[-1].text in (".", ",", ";", "\\\\"):
         meant.pop()
     return visual(tuple(meant))  # without its punctuation, an alignment may stand alone
 
@@ -73,7 +73,7 @@ def _meaning(node: Node) -> Iterator[Node]:
     elif kind is not Text:
         yield node
     elif not node.name.startswith(r"\tag"):
-        yield Atom(node.text) if len(node.text) == 1 else node  # a hyphen is a minus, a bold bracket a bracket
+        yield Atom(node.text) if node.text in TEXT_SIGNS else node  # a hyphen is a minus, a bold bracket a bracket
 
 
 _NEGATED = {rf"\n{name}": rf"\{name}" for name in names(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from latexocr.latex import commands as tex
 from latexocr.latex.commands import names
+from latexocr.latex.functions import function, named, word
 from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
 
 Nodes = tuple[Node, ...]
@@ -177,12 +178,12 @@ def _scripts(node: Scripts, script: bool) -> Node:
     base: Node | None
     if type(node.base) is Call:
         base = _with_arguments(node.base, script)
-        word = _word(base)
-        if word and (sub is not None or sup is not None):
-            base = _function(word, base.name != r"\operatorname" and limits != r"\nolimits")
+        name = word(base)
+        if name and (sub is not None or sup is not None):
+            base = function(name, base.name != r"\operatorname" and limits != r"\nolimits")
             limits = "" if limits == r"\nolimits" else limits
         elif sub is None and sup is None:
-            base = _named(base)
+            base = named(base)
     elif type(node.base) is Text and len(node.base.text) == 1 and (sub is not None or sup is not None):
         base = _text_name(node.base, script)
     else:
@@ -209,31 +210,8 @@ def _bare(group: Group) -> Node | None:
     return group
 
 
-def _word(node: Node) -> str:
-    r"""The name of a function written as \operatorname{name} or \mathop{\rm name}; empty for anything else."""
-    if type(node) is not Call or not node.name.startswith((r"\operatorname", r"\mathop")) or len(node.args[0]) < 2:
-        return ""
-    if all(type(letter) is Atom and letter.font == "mathrm" and letter.text not in tex.UPRIGHT
-           for letter in node.args[0]):
-        return "".join(letter.text for letter in node.args[0])
-    return ""
-
-
-def _function(word: str, starred: bool) -> Node:
-    if word in (tex.LIMIT_FUNCTIONS if starred else tex.FUNCTIONS):
-        return Atom("\\" + word)
-    return Call(r"\operatorname*" if starred else r"\operatorname", (tuple([Atom(c, "mathrm") for c in word]),))
-
-
 def _call(node: Call, script: bool) -> Node:
-    return _named(_with_arguments(node, script))
-
-
-def _named(node: Node) -> Node:
-    """Without scripts, whether they would stand below or beside a function makes no difference."""
-    if word := _word(node):
-        return _function(word, word in tex.LIMIT_FUNCTIONS)
-    return node._replace(name=r"\operatorname") if type(node) is Call and node.name == r"\operatorname*" else node
+    return named(_with_arguments(node, script))
 
 
 def _with_arguments(node: Call, script: bool) -> Node:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from latexocr.latex import commands as tex
+from latexocr.latex import plain
 from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
 from latexocr.latex.tokens import TEXT_COMMANDS, detokenize
 
@@ -48,9 +49,6 @@ _END = frozenset({""})
 _BRACE = frozenset({"}"})
 _BRACKET = frozenset({"]"})
 _RIGHT = frozenset({r"\right"})
-_FRACTIONS = tex.FRACTIONS.keys() | tex.FRACTIONS_IN_DELIMITERS.keys()
-_PLAIN_CALLS = {r"\root": (r"\sqrt", r"\of", True), r"\buildrel": (r"\stackrel", r"\over", False)}
-"""Plain TeX's commands with a word between their arguments: the command of LaTeX, and whether the first is optional."""
 _LIMITS = frozenset({r"\limits", r"\nolimits", r"\displaylimits"})
 _STRAY = {"}": "a } without its {", "": "a {, \\left or \\begin without its end",
           r"\right": r"a \right without its \left", "$": "a $ within the formula", "#": "a # (parameter of a macro)"}
@@ -81,10 +79,10 @@ class _Parser:
                 found.append(Atom(token))
             elif token in ("^", "_", "'"):
                 self.scripts(found, font)
-            elif token in _FRACTIONS or (token.startswith(r"\above") and not token[6:].isalpha()):
+            elif token in plain.FRACTIONS or (token.startswith(r"\above") and not token[6:].isalpha()):
                 if fraction:
                     raise _Stop(f"two of {fraction[0]} and {token} in one group")
-                fraction, found = (token, self.fraction(), tuple(found)), []
+                fraction, found = (token, self.fraction(token), tuple(found)), []
             elif token in tex.FONT_SWITCHES:
                 self.at += 1
                 font = tex.FONT_SWITCHES[token]
@@ -94,13 +92,13 @@ class _Parser:
                 found.append(self.node(font))
         self.depth -= 1
         if fraction:
-            return (_fraction(fraction[1], fraction[2], tuple(found)),)
+            return (plain.fraction(fraction[1], fraction[2], tuple(found)),)
         return tuple(found)
 
     def node(self, font: str) -> Node:
         """One node, without its scripts."""
         token = self.tokens[self.at]
-        if token in _STRAY or token in _LIMITS or token in _FRACTIONS:
+        if token in _STRAY or token in _LIMITS or token in plain.FRACTIONS:
             raise _Stop(_STRAY.get(token, f"{token} with nothing before it"))
         self.at += 1
         if token == "{":
@@ -114,11 +112,8 @@ class _Parser:
             return Group((Atom(tex.IN_BRACES[token]),))
         if token in tex.ARGUMENTS or token.startswith(r"\textcolor{"):
             return self.call(token, font)
-        if token in _PLAIN_CALLS:
-            name, end, takes_option = _PLAIN_CALLS[token]
-            first = self.until(end, frozenset({end}), font)
-            last = self.argument(font)
-            return Call(name, (last,), first) if takes_option else Call(name, (first, last))
+        if token in plain.CALLS:
+            return self.plain_call(token, font)
         if token == r"\left":
             left = self.delimiter()
             body = self.until(r"\right", _RIGHT, font)
@@ -175,16 +170,15 @@ class _Parser:
                       for number in range(tex.ARGUMENTS.get(name, 1))])
         return Call(name, args, option, font if name in tex.ACCENTS and name != r"\vec" else "")
 
-    def fraction(self) -> tuple[str, ...]:
-        r"""What one of plain TeX's fractions is: the command of LaTeX, or brackets and thickness for \genfrac."""
-        token = self.tokens[self.at]
+    def plain_call(self, token: str, font: str) -> Node:
+        name, end, takes_option = plain.CALLS[token]
+        first = self.until(end, frozenset({end}), font)
+        last = self.argument(font)
+        return Call(name, (last,), first) if takes_option else Call(name, (first, last))
+
+    def fraction(self, token: str) -> tuple[str, ...]:
         self.at += 1
-        if token in tex.FRACTIONS:
-            return tex.FRACTIONS[token]
-        if token.startswith(r"\above"):
-            return "", "", token[len(r"\above"):]
-        left, right = (side if side != "." else "" for side in (self.delimiter(), self.delimiter()))
-        return left, right, tex.FRACTIONS_IN_DELIMITERS[token]
+        return plain.spec(token, *[self.delimiter() for _ in range(plain.DELIMITERS.get(token, 0))])
 
     def delimiter(self) -> str:
         token = self.tokens[self.at]
@@ -288,11 +282,3 @@ def _base(found: list[Node]) -> Scripts:
 
 
 _NO_BASE = tex.STYLES | tex.SIZES | tex.UNSEEN | {"\\\\", "&", r"\hline"}
-
-
-def _fraction(spec: tuple[str, ...], above: tuple[Node, ...], below: tuple[Node, ...]) -> Call:
-    if len(spec) == 1:
-        return Call(spec[0], (above, below))
-    left, right, thickness = spec
-    return Call(r"\genfrac", (
-        (Atom(left),) if left else (), (Atom(right),) if right else (), tuple(map(Atom, thickness)), (), above, below))

@@ -93,13 +93,11 @@ def _script(sign: str) -> str:
 
 
 def _accent(sign: str, out: list[str]) -> None:
-    """Over the letter before it; a stroke goes before the sign that it negates."""
-    if sign == _STROKE and out:
-        out.insert(-1, r"\not")
+    """Over the letter before it; a stroke goes before the sign that it negates. Beside anything else it is nothing."""
+    if sign == _STROKE:
+        out[-1:] = (r"\not", *out[-1:]) if out else ()
     elif out and (out[-1].isalnum() or (out[-1][0] == "\\" and out[-1][1:].isalpha())):
         out[-1:] = (_ACCENTS[sign], "{", out[-1], "}")
-    else:
-        out.append(sign)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -236,12 +236,16 @@ def _text(node: Text) -> Nodes:
     return tuple(shown)
 
 
+TEXT_SIGNS = frozenset("-()[]?!/+=")
+"""Signs that the font of a text changes."""
+
+
 def _sign(sign: str, font: str) -> Node:
     """A sign of text in mathematics. A hyphen is no minus, and a bracket has the font of its word; a comma or a full
     stop looks the same in both."""
     if sign in tex.STYLED:
         return Atom(sign, "" if font == "mathrm" and sign in tex.UPRIGHT else font)
-    if sign == "-" or (font != "mathrm" and sign in "()[]?!/+="):
+    if sign == "-" or (font != "mathrm" and sign in TEXT_SIGNS):
         return Text(_TEXT_COMMANDS[font], sign)
     return Atom(sign)
 
