@@ -6,8 +6,9 @@ A pair is the same to TeX when it places the same glyphs in the same order, each
 to spacing. What the visual level declares to be no difference is taken out of both sources first (sizes of brackets,
 styles, `\\limits`), so that TeX decides the rest. Prints for each rule: pairs drawn, how many are the same to TeX,
 false accepts (equal at the level, drawn otherwise) and false rejects (drawn alike, not equal) of the visual and of the
-syntax level. At the syntax level the same means every glyph at the same place to a hundredth of a point, from the
-source as it stands.
+syntax level. FAL and FRL are those of the visual level by the visual metric (`latexocr.scoring.layout`), another
+reading of what TeX draws, which does not see columns. At the syntax level the same means every glyph at the same
+place to a hundredth of a point, from the source as it stands.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from canonical_rules import RULES, Rule, body, end_of
 
 from latexocr.latex import Level, detokenize, equal, tokenize
 from latexocr.latex import commands as tex
+from latexocr.scoring.layout import layouts
 from latexocr.tex import run
 from latexocr.tex.dvi import Glyph
 
+COLUMNS = ("n", "same", "FA3", "FR3", "FAL", "FRL", "FA2", "FR2")
 PREAMBLE = r"\usepackage{color}"
 FLAT = r"\AtBeginDocument{\let\displaystyle\relax}"
 FENCES = frozenset({r"\left", r"\right", r"\middle"})
@@ -121,6 +124,10 @@ def exact(a: list[Glyph], b: list[Glyph]) -> bool:
         for x, y in zip(*rows, strict=True))
 
 
+def drawn(sources: list[str], preamble: str) -> list[list[Glyph] | None]:
+    return [page and page.glyphs() for page in run.pages(sources, run.Style(font=preamble))]
+
+
 def pairs(rule: Rule, formulas: list[str], each: int) -> list[tuple[str, str]]:
     """Formulas and what the rule makes of them, where it makes something of them."""
     rng = random.Random(rule.name)
@@ -137,9 +144,10 @@ def pairs(rule: Rule, formulas: list[str], each: int) -> list[tuple[str, str]]:
 def judge(rule: Rule, formulas: list[str], each: int, examples: int) -> str:
     made = pairs(rule, formulas, each)
     sources = [text for pair in made for text in pair]
-    plain = run.pages(sources, font=PREAMBLE)
-    bare = run.pages([neutral(text, "binom" in rule.name) for text in sources], font=PREAMBLE + FLAT * rule.flat)
-    counts = dict.fromkeys(("n", "same", "FA3", "FR3", "FA2", "FR2"), 0)
+    plain = drawn(sources, PREAMBLE)
+    bare = drawn([neutral(text, "binom" in rule.name) for text in sources], PREAMBLE + FLAT * rule.flat)
+    layout = [found.same for found in layouts(made)]
+    counts = dict.fromkeys(COLUMNS, 0)
     shown = []
     for number, (a, b) in enumerate(made):
         at = 2 * number
@@ -149,6 +157,7 @@ def judge(rule: Rule, formulas: list[str], each: int, examples: int) -> str:
         equal_visual, equal_syntax = equal(a, b, Level.VISUAL), equal(a, b, Level.SYNTAX)
         picture = exact(*plain[at:at + 2])
         wrong = {"FA3": equal_visual and not same, "FR3": same and not equal_visual,
+                 "FAL": equal_visual and not layout[number], "FRL": layout[number] and not equal_visual,
                  "FA2": equal_syntax and not picture, "FR2": picture and not equal_syntax}
         counts["n"] += 1
         counts["same"] += same
@@ -156,7 +165,7 @@ def judge(rule: Rule, formulas: list[str], each: int, examples: int) -> str:
             counts[name] += is_wrong
             if is_wrong and name != "FR2" and len(shown) < examples:
                 shown.append(f"    {name} {a}\n        {b}")
-    row = f"{rule.name:26s} {'keeps' if rule.keeps else 'breaks'} " + " ".join(f"{v:5d}" for v in counts.values())
+    row = f"{rule.name:26s} {'keeps ' if rule.keeps else 'breaks'} " + " ".join(f"{v:5d}" for v in counts.values())
     return "\n".join([row, *shown])
 
 
@@ -171,7 +180,7 @@ def main() -> None:
     with gzip.open(chosen.formulas, "rt") as lines:
         rows = [json.loads(line)["latex"] for number, line in enumerate(lines) if number % 53 == 11]
     formulas = [row for row in rows if 8 <= len(row) <= 300][:chosen.pool]
-    print(f"{'rule':26s}       " + " ".join(f"{n:>5s}" for n in ("n", "same", "FA3", "FR3", "FA2", "FR2")))
+    print(f"{'rule':26s}        " + " ".join(f"{name:>5s}" for name in COLUMNS))
     for rule in RULES:
         if any(rule.name.startswith(part) for part in chosen.rules.split(";")):
             print(judge(rule, formulas, chosen.each, chosen.examples), flush=True)
