@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,17 @@ def test_what_would_steer_a_terminal_or_is_half_a_character_is_shown_as_an_escap
         assert out.encode() and r"\ud800" in out
     assert cli.main(["diff", "\x1b[31m", "x"]) == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("latex") is None, reason="needs TeX")
+def test_drawings_are_scored_on_request(workplace, capsys):
+    Path("a.jsonl").write_text(FILES["ours.jsonl"])
+    arguments = ["score", "a.jsonl", "a.jsonl", "--data", "data.jsonl", "--layout", "--metrics", "exact_visual"]
+    assert cli.main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert "layout same ↑ %" in out and "layout F1 ↑ %" in out and out.count("50.0 [") >= 4
+    assert "base: TeX refuses 1 predictions and 1 references of 4" in err
+    assert cli.main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["metric"] for one in found["scores"]["tuned"]] == ["exact_visual", "layout_f1", "layout_same"]
+    assert "tex:" in found["scores"]["base"][1]["signature"]

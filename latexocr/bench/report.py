@@ -23,6 +23,9 @@ from latexocr.scoring.variants import KNOWN
 GALLERY = {"losses": 60, "wins": 60, "both-wrong": 60, "wrong": 160, "both-right": 20, "right": 40}
 """Most examples of each outcome on the page, in the order shown."""
 
+SHOWN = KNOWN | dict.fromkeys(("layout_f1", "layout_same"), KNOWN["symbol_f1"])
+"""Unit and better side of every metric; those of drawings exist only where TeX does, and are shown as that one is."""
+
 EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 """Upper edges of the bins of the histogram of edit distances; the first bin is exactly 0."""
 
@@ -67,7 +70,7 @@ def shown(value: float, metric: str) -> str:
     """A value in the metric's unit, with one decimal: no set at hand is large enough for a second."""
     if not math.isfinite(value):
         return "–"
-    return f"{value * 100 if KNOWN[metric].unit == '%' else value:.1f}"
+    return f"{value * 100 if SHOWN[metric].unit == '%' else value:.1f}"
 
 
 def signed(value: float, metric: str) -> str:
@@ -104,7 +107,7 @@ def grid(scores: Mapping[str, Sequence[Score]], comparisons: Sequence[Comparison
     rows = [["", *columns] + (["tuned - base", "p", ""] if comparisons else [])]
     compared = {c.metric: c for c in comparisons}
     for i, first in enumerate(scores[columns[0]]):
-        metric = KNOWN[first.metric]
+        metric = SHOWN[first.metric]
         row = [f"{label(first.metric)} {'↑' if metric.higher_is_better else '↓'} {metric.unit}"]
         for name in columns:
             s = scores[name][i]
@@ -212,14 +215,14 @@ def _tone(c: Comparison) -> str:
     """Green or red only where the interval leaves out zero."""
     if c.low <= 0 <= c.high:
         return "soft"
-    return "good" if (c.delta > 0) == KNOWN[c.metric].higher_is_better else "bad"
+    return "good" if (c.delta > 0) == SHOWN[c.metric].higher_is_better else "bad"
 
 
 def page(report: Report, samples: Sequence[Sample]) -> str:
     """The report as one page that loads nothing from anywhere."""
     columns = list(report.scores)
     compared = {c.metric: c for c in report.comparisons}
-    lines = [{"label": label(s.metric), "metric": KNOWN[s.metric], "comparison": compared.get(s.metric),
+    lines = [{"label": label(s.metric), "metric": SHOWN[s.metric], "comparison": compared.get(s.metric),
               "scores": [report.scores[name][i] for name in columns]} for i, s in enumerate(report.scores[columns[0]])]
     run = next(iter(report.runs.values()), None)
     outcomes = Counter(outcome(row) for row in report.rows)

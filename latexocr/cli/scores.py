@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ from latexocr.errors import UserError
 if TYPE_CHECKING:
     from latexocr.latex.aliases import Aliases
     from latexocr.latex.alignment import Edit
-    from latexocr.records import Sample
+    from latexocr.records import Prediction, Sample
     from latexocr.scoring.assess import Assessment
     from latexocr.scoring.failures import Ledger
     from latexocr.scoring.metrics import Comparison
@@ -38,6 +38,8 @@ class Score:
     r"""Symbols that your references mix, to be taken as one: '\varepsilon=\epsilon'. Goes into every signature."""
     group_by_subset: bool = False
     """Draw the pairs of one subset (a writer, a document) together in resampling."""
+    layout: bool = False
+    """Also draw every formula with TeX, and compare where each sign stands. Hundreds of pairs a second."""
     seed: int = 0
     """Of resampling."""
     json: bool = False
@@ -68,10 +70,34 @@ def score(options: Score) -> int:
     names = ("base", "tuned") if len(options.predictions) == 2 else (options.predictions[0].name,)
     columns = {name: read_answers(path, ids) for name, path in zip(names, options.predictions, strict=True)}
     groups = [sample.subset for sample in samples] if options.group_by_subset else None
-    found = assess({sample.id: sample.latex or "" for sample in samples}, columns, names=options.metrics or None,
-                   aliases=aliases, seed=options.seed, groups=groups)
+    references = {sample.id: sample.latex or "" for sample in samples}
+    found = assess(references, columns, names=options.metrics or None, aliases=aliases, seed=options.seed,
+                   groups=groups)
+    if options.layout:
+        found = _with_layout(found, references, columns, options.seed, groups)
     print(_as_json(found, ids) if options.json else _shown(found, ids, options.predictions))
     return 0
+
+
+def _with_layout(found: Assessment, references: Mapping[str, str], columns: Mapping[str, Sequence[Prediction]],
+                 seed: int, groups: Sequence[str] | None) -> Assessment:
+    """What was found, and the scores of drawings. What TeX refuses is told on stderr: it is in every score."""
+    from latexocr.scoring.assess import summarize
+    from latexocr.scoring.failures import scored_text
+    from latexocr.scoring.layout import layout_metrics, layouts, tabulate_layouts
+
+    metrics = layout_metrics()
+    tables = {}
+    for name, answers in columns.items():
+        by_id = {answer.id: answer for answer in answers}
+        drawn = list(layouts((scored_text(by_id[id], latex), latex) for id, latex in references.items()))
+        refused = sum(pair.prediction_refused for pair in drawn), sum(pair.reference_refused for pair in drawn)
+        print(f"latexocr: {name}: TeX refuses {refused[0]} predictions and {refused[1]} references of {len(drawn)}; "
+              "they score 0", file=sys.stderr)
+        tables[name] = tabulate_layouts(drawn)
+    scores, comparisons = summarize(tables, chosen=metrics, seed=seed, groups=groups)
+    return replace(found, scores={name: [*column, *scores[name]] for name, column in found.scores.items()},
+                   comparisons=[*found.comparisons, *comparisons])
 
 
 def _aliases(pairs: Sequence[str]) -> Aliases:
