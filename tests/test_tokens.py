@@ -23,6 +23,7 @@ source = st.lists(st.sampled_from([*PIECES, " ", "\n"]), max_size=30).map("".joi
     (r"a \\ [2 pt] b", ["a", r"\\[2pt]", "b"]),
     (r"a \\ [x]", ["a", r"\\", "[", "x", "]"]),
     (r"\hspace { 1 em }\hskip 2pt\mkern-3mu", [r"\hspace{1em}", r"\hskip2pt", r"\mkern-3mu"]),
+    (r"a\above 1pt b\vskip 2pt plus 1fil", ["a", r"\above1pt", "b", r"\vskip2ptplus1fil"]),
     (r"\operatorname * {a}", [r"\operatorname*", "{", "a", "}"]),
     ("a % a remark\n b", ["a", "b"]),
     (r"50\% of", ["5", "0", r"\%", "o", "f"]),

@@ -66,6 +66,7 @@ def commands(tokens: Sequence[str]) -> list[str]:
     """The tokens with a command, or a few tokens, in the place of each sign of Unicode outside text."""
     out: list[str] = []
     script = ""  # the mark of the script that the last sign belongs to
+    start = 0  # where the last sign begins in what is out
     depth = 0  # brace depth in a text
     text = False  # whether a text begins at the next brace
     for token in tokens:
@@ -78,12 +79,11 @@ def commands(tokens: Sequence[str]) -> list[str]:
         if mark and mark != script:
             out += (mark, "{")
         script = mark
-        if same:
-            out.append(token)
-        elif token in _ACCENTS or token == _STROKE:
-            _accent(token, out)
-        else:
-            out += _drawn(token)
+        if not depth and (token in _ACCENTS or token == _STROKE):
+            _accent(token, out, start)
+            continue
+        start = len(out)
+        out += (token,) if same else _drawn(token)
     return [*out, "}"] if script else out
 
 
@@ -92,12 +92,14 @@ def _script(sign: str) -> str:
     return {"<super>": "^", "<sub>": "_"}.get(kind, "")
 
 
-def _accent(sign: str, out: list[str]) -> None:
-    """Over the letter before it; a stroke goes before the sign that it negates. Beside anything else it is nothing."""
-    if sign == _STROKE:
-        out[-1:] = (r"\not", *out[-1:]) if out else ()
-    elif out and (out[-1].isalnum() or (out[-1][0] == "\\" and out[-1][1:].isalpha())):
-        out[-1:] = (_ACCENTS[sign], "{", out[-1], "}")
+def _accent(sign: str, out: list[str], start: int) -> None:
+    """Over the sign before it, which begins at `start`; a stroke goes before the sign that it negates. Beside anything
+    else it is nothing."""
+    before = out[start:]
+    if sign == _STROKE and before:
+        out[start:] = (r"\not", *before)
+    elif sign in _ACCENTS and before and (before[0].isalnum() or (before[0][0] == "\\" and before[0][1:].isalpha())):
+        out[start:] = (_ACCENTS[sign], "{", *before, "}")
 
 
 @functools.lru_cache(maxsize=4096)
