@@ -88,7 +88,7 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Seque
         raise UserError("no pairs to score. Give predictions and their references.")
     chosen = choose(names, aliases)
     job = Job(expected, answers, chosen, aliases, seed, tallied=groups is None, told=ledgers)
-    found, tables = no_tally(_width(chosen, answers)), []
+    found, tables = no_tally(_width(chosen, list(answers))), []
     contested: dict[tuple[str, str], Outcomes] = {}
     told = dict.fromkeys(answers, Ledger())
     confused: dict[str, Confusions] = {name: Counter() for name in answers}
@@ -120,8 +120,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _width(chosen: Mapping[str, Metric], columns: Mapping[str, Sequence[Prediction]]) -> int:
-    return max(place.stop for place in places(chosen, list(columns)).values())
+def _width(chosen: Mapping[str, Metric], columns: Sequence[str]) -> int:
+    return max(place.stop for place in places(chosen, columns).values())
 
 
 def _read(found: Tally, contested: Mapping[tuple[str, str], Outcomes], chosen: Mapping[str, Metric],
@@ -136,8 +136,8 @@ def _read(found: Tally, contested: Mapping[tuple[str, str], Outcomes], chosen: M
     return scores, comparisons
 
 
-def _in_order(name: str, answers: Answers, references: Formulas) -> Sequence[Prediction]:
-    """The answers as Predictions, in the order of the references."""
+def _in_order(name: str, answers: Answers, references: Formulas) -> Sequence[str] | Sequence[Prediction]:
+    """The answers in the order of the references."""
     if isinstance(references, Mapping):
         named = ([Prediction(id, latex) for id, latex in answers.items()] if isinstance(answers, Mapping) else answers)
         if not all(isinstance(answer, Prediction) for answer in named):
@@ -152,8 +152,7 @@ def _in_order(name: str, answers: Answers, references: Formulas) -> Sequence[Pre
     if len(answers) != len(references):
         raise UserError(f"{name}: {len(answers)} predictions for {len(references)} references. Each needs one; an "
                         "answer that is missing is an empty string.")
-    return [answer if isinstance(answer, Prediction) else Prediction(str(place), answer)
-            for place, answer in enumerate(answers)]
+    return answers
 
 
 def refuse_unpaired(name: str, ids: Sequence[str], expected: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ class Job:
     """Columns of predictions of the same references."""
 
     references: Sequence[str]
-    columns: Mapping[str, Sequence[Prediction]]
+    columns: Mapping[str, Sequence[str] | Sequence[Prediction]]
     chosen: Mapping[str, Metric]
     aliases: Aliases
     seed: int
@@ -97,11 +97,14 @@ def work(job: Job, piece: int) -> Part:
     confused = {column: Counter() for column in job.columns}
     for first in range(rows.start, rows.stop, BATCH):
         span = slice(first, min(first + BATCH, rows.stop))
-        for column, found in _tables(job, span).items():
+        references = job.references[span]
+        columns = {column: [answer if isinstance(answer, Prediction) else Prediction("", answer)
+                            for answer in answers[span]] for column, answers in job.columns.items()}
+        for column, found in _tables(job, columns, references).items():
             tables[column].append(found)
             if not job.told:
                 continue
-            answers, references = job.columns[column][span], job.references[span]
+            answers = columns[column]
             ledgers[column] += ledger(zip(answers, references), job.aliases, start=first)
             confused[column] += confusions(zip((answer.latex for answer in answers), references), job.aliases)
     whole = {column: {name: np.concatenate([part[name] for part in parts]) for name in job.chosen}
@@ -112,14 +115,14 @@ def work(job: Job, piece: int) -> Part:
                 contests(job.chosen, whole), ledgers, confused)
 
 
-def _tables(job: Job, span: slice) -> dict[str, dict[str, np.ndarray]]:
+def _tables(job: Job, columns: Mapping[str, Sequence[Prediction]], references: Sequence[str]
+            ) -> dict[str, dict[str, np.ndarray]]:
     """Column -> metric -> counts; pair by pair over the columns, which share the reference."""
     pairs = [(scored_text(answer, reference), reference)
-             for reference, *answers in zip(job.references[span], *(column[span] for column in job.columns.values()))
-             for answer in answers]
+             for reference, *answers in zip(references, *columns.values()) for answer in answers]
     found = tabulate_all(job.chosen, pairs)
-    return {column: {name: table[place::len(job.columns)] for name, table in found.items()}
-            for place, column in enumerate(job.columns)}
+    return {column: {name: table[place::len(columns)] for name, table in found.items()}
+            for place, column in enumerate(columns)}
 
 
 def stack(tables: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
