@@ -14,10 +14,9 @@ from functools import lru_cache
 
 from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.canonical import Level, equal
-from latexocr.latex.tokens import TEXT_COMMANDS, tokenize
-from latexocr.latex.tree import Unparsable, parse
+from latexocr.latex.tokens import TEXT_COMMANDS
 from latexocr.records import Prediction
-from latexocr.scoring.forms import KEPT, form, lowest_level, parsed
+from latexocr.scoring.forms import KEPT, form, lowest_level, tokens, unparsable
 
 CLASSES = ("ok", "wrong", "empty", "prose", "truncated", "loop", "unbalanced", "unparsable", "reference-defect",
            "server-error")
@@ -90,13 +89,13 @@ def classify(prediction: Prediction, reference: str, aliases: Aliases = NO_ALIAS
         return "reference-defect"
     if not surface:
         return "empty"
-    if len(surface) > LOOP_TOKENS and _loops(tokenize(surface), reference):
+    if len(surface) > LOOP_TOKENS and _loops(tokens(prediction.latex), len(tokens(reference))):
         return "loop"
     if prediction.stop == "length":
         return "truncated"
     if _is_prose(prediction.latex):
         return "prose"
-    broken = _unparsable(prediction.latex)
+    broken = unparsable(prediction.latex)
     if broken:
         return "unbalanced" if broken.unbalanced else "unparsable"
     return "wrong"
@@ -107,7 +106,7 @@ def defect(reference: str) -> str:
     """Why a reference is no formula; empty for a sound one."""
     if not form(reference, Level.SURFACE):
         return "nothing in it"
-    broken = _unparsable(reference)
+    broken = unparsable(reference)
     return broken.reason if broken else ""
 
 
@@ -116,22 +115,13 @@ def scored_text(prediction: Prediction, reference: str) -> str:
     return UNREADABLE if prediction.stop == "error" and equal("", reference, max(Level)) else prediction.latex
 
 
-@lru_cache(maxsize=KEPT)
-def _unparsable(latex: str) -> Unparsable | None:
-    """Why a formula has no tree; None for one that has."""
-    if parsed(latex):
-        return None
-    tree = parse(tokenize(form(latex, Level.SURFACE)))
-    return tree if isinstance(tree, Unparsable) else None
-
-
-def _loops(tokens: list[str], reference: str) -> bool:
+def _loops(answer: tuple[str, ...], expected: int) -> bool:
     """Whether a long answer, much longer than the reference, says little or ends in one phrase over and over."""
-    if len(tokens) <= LOOP_TOKENS or len(tokens) < 1.5 * len(tokenize(reference)):
+    if len(answer) <= LOOP_TOKENS or len(answer) < 1.5 * expected:
         return False
-    if len(set(tokens)) < LOOP_VARIETY * len(tokens):
+    if len(set(answer)) < LOOP_VARIETY * len(answer):
         return True
-    end = tokens[-LOOP_TOKENS:]
+    end = answer[-LOOP_TOKENS:]
     return any(end[period:] == end[:-period] for period in range(1, LOOP_TOKENS // 3))
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.canonical import Level, forms
 from latexocr.latex.tokens import tokenize
+from latexocr.latex.tree import Unparsable, parse
 
 KEPT = 1 << 12
 """Results remembered of each kind. Pairs are scored one after the other, so this need not grow with their number."""
@@ -33,9 +34,13 @@ def _tokens(latex: str) -> tuple[str, ...]:
     return tuple(tokenize(latex))
 
 
-def parsed(latex: str) -> bool:
-    """Whether a formula is known to have been parsed: the syntax level leaves what cannot be parsed as it is."""
-    return form(latex, Level.SYNTAX) != form(latex, Level.SURFACE)
+@lru_cache(maxsize=KEPT)
+def unparsable(latex: str) -> Unparsable | None:
+    """Why a formula has no tree; None for one that has."""
+    if form(latex, Level.SYNTAX) != form(latex, Level.SURFACE):
+        return None  # The syntax level leaves what cannot be parsed as it is.
+    tree = parse(tokens(latex))
+    return tree if isinstance(tree, Unparsable) else None
 
 
 def lowest_level(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> Level | None:

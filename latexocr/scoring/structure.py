@@ -15,7 +15,7 @@ from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.canonical import Level
 from latexocr.latex.commands import names
 from latexocr.latex.tokens import tokenize
-from latexocr.scoring.forms import KEPT, form, parsed, tokens
+from latexocr.scoring.forms import KEPT, form, tokens, unparsable
 
 KINDS = {"^": "sup", "_": "sub", r"\sqrt": "root"} | dict.fromkeys(
     names(r"\frac \dfrac \tfrac \cfrac"), "fraction") | dict.fromkeys(names(r"\binom \dbinom \tbinom"), "binomial")
@@ -121,10 +121,9 @@ def common(a: Counter[str], b: Counter[str]) -> tuple[float, float]:
     return 2 * shared, a.total() + b.total()
 
 
-@lru_cache(maxsize=KEPT)
 def balanced(latex: str) -> bool:
     r"""Whether all braces, \left and \right, \begin and \end close as TeX wants them to, the surface form read."""
-    return parsed(latex) or _closes(tokenize(form(latex, Level.SURFACE)))
+    return unparsable(latex) is None or _closes(tokenize(form(latex, Level.SURFACE)))
 
 
 def _closes(row: Iterable[str]) -> bool:
