@@ -12,16 +12,21 @@ from latexocr.latex.canonical import Level, forms
 from latexocr.latex.tokens import tokenize
 from latexocr.latex.tree import Unparsable, parse
 
+Pairs = tuple[tuple[str, str], ...]
+"""Aliases as the caches below know them: a plain tuple is told apart faster than a record."""
+
 KEPT = 1 << 12
 """Results remembered of each kind. Pairs are scored one after the other, so this need not grow with their number."""
 
 
 def form(latex: str, level: Level, aliases: Aliases = NO_ALIASES) -> str:
     """The one spelling of a formula at a level."""
-    return _forms(latex, Level.SYNTAX if level <= Level.SYNTAX else Level.LENIENT, aliases)[level]
+    return _forms(latex, level > Level.SYNTAX, aliases.pairs)[level]
 
 
-_forms = lru_cache(maxsize=KEPT)(forms)
+@lru_cache(maxsize=KEPT)
+def _forms(latex: str, all_levels: bool, aliases: Pairs) -> list[str]:
+    return forms(latex, Level.LENIENT if all_levels else Level.SYNTAX, Aliases(aliases))
 
 
 def tokens(latex: str, aliases: Aliases = NO_ALIASES) -> tuple[str, ...]:
@@ -46,20 +51,26 @@ def unparsable(latex: str) -> Unparsable | None:
 def lowest_level(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> Level | None:
     """The lowest level at which a pair is equal; None where it is at none. Higher forms are not made for equal pairs:
     each level contains the one before."""
-    return _lowest_level(prediction, reference, aliases)
+    return _lowest_level(prediction, reference, aliases.pairs)
 
 
 @lru_cache(maxsize=KEPT)
-def _lowest_level(prediction: str, reference: str, aliases: Aliases) -> Level | None:
+def _lowest_level(prediction: str, reference: str, pairs: Pairs) -> Level | None:
     if prediction == reference:
         return Level.IDENTICAL
+    aliases = Aliases(pairs)
     return next((level for level in Level
                  if level and form(prediction, level, aliases) == form(reference, level, aliases)), None)
 
 
-@lru_cache(maxsize=KEPT)
 def edits(prediction: str, reference: str, aliases: Aliases = NO_ALIASES) -> tuple[int, int, int]:
     """Token edits (insertions, deletions, substitutions), tokens of the prediction, tokens of the reference."""
+    return _edits(prediction, reference, aliases.pairs)
+
+
+@lru_cache(maxsize=KEPT)
+def _edits(prediction: str, reference: str, pairs: Pairs) -> tuple[int, int, int]:
+    aliases = Aliases(pairs)
     predicted, expected = tokens(prediction, aliases), tokens(reference, aliases)
     return distance(predicted, expected), len(predicted), len(expected)
 
