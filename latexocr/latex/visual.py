@@ -36,12 +36,16 @@ def _list(nodes: Nodes) -> Nodes:
         if kind is Atom:
             if node.text == r"\dots":
                 after = nodes[at + 1].text if at + 1 < len(nodes) and type(nodes[at + 1]) is Atom else ","
-                between = (after in tex.SPACED and after not in (",", ";", ":")) or after in tex.OPERATORS
+                between = after in _RAISES_DOTS
                 node = Atom(r"\cdots" if between else r"\ldots")
             out += _symbol(node)
         else:
             _extend(out, _CHANGES[kind](node))
     return _joined(tuple(out))
+
+
+_RAISES_DOTS = (tex.OPERATORS | tex.SPACED | tex.SYMBOLS) - {",", ";", ":", r"\vdots", r"\ddots"}
+r"""Operators and relations: \dots before one of them lie on its axis."""
 
 
 def _extend(out: list[Node], nodes: Nodes) -> None:
@@ -120,8 +124,8 @@ def _scripts(node: Scripts) -> Nodes:
     before: Nodes = () if node.base is None else _list((node.base,))
     if sub is None and sup is None:
         return before
-    if type(node.base) is Call and node.base.name in _STACKS and before and node.limits != r"\nolimits" and (
-            not _is_named(before)):
+    if type(node.base) is Call and node.base.name in _STACKS and node.limits != r"\nolimits" and (
+            not _is_named(before) if before else node.limits):
         before = (Call(r"\underset", (sub, before)),) if sub else before
         return (Call(r"\overset", (sup, before)),) if sup else before
     if not before:
@@ -190,8 +194,11 @@ def _is_named(nodes: Nodes) -> bool:
 
 
 def _as_limit(name: str, script: Nodes, base: Nodes) -> Nodes:
-    r"""`\underset{x}{\max}` is `\max_{x}`; empty where the base is no operator or has that script already."""
-    if not script or not base or not _is_named(base):
+    r"""`\underset{x}{\max}` is `\max_{x}`, and nothing beside a base is nothing; empty where the base is no operator
+    or has that script already."""
+    if not script:
+        return base
+    if not base or not _is_named(base):
         return ()
     *front, last = base
     hung = last if type(last) is Scripts else Scripts(last, None, None)
@@ -228,11 +235,11 @@ def _text(node: Text) -> Nodes:
     for token in tokenize(node.text):
         if (token[0] == "\\" and token not in tex.SPACES and not token[1:2].isalpha()) or len(token) == 1:
             if token in "'^_&#" or token == "\\\\":
-                return (Text(r"\text", node.text.strip()),)
+                return (Text(_TEXT_COMMANDS[font], node.text.strip()),)
             if token not in "{}~":
                 shown.append(_sign(tex.SIGN_ALIASES.get(token, token), font))
         elif token not in tex.SPACES and not token.startswith(tex.SPACE_PREFIXES):
-            return (Text(r"\text", node.text.strip()),)
+            return (Text(_TEXT_COMMANDS[font], node.text.strip()),)
     return tuple(shown)
 
 
