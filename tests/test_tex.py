@@ -72,6 +72,12 @@ def test_a_broken_formula_costs_only_itself(good, quick):
         assert found[start + 1 : start + step] == good, mixed[start]
 
 
+def test_an_argument_without_end_does_not_reach_the_next_formula(good):
+    found = places([r"\text{{a^n", *GOOD, r"b}{c", *GOOD, r"\frac{{x", *GOOD, "d}"])
+    assert found[::5] == [None] * 4
+    assert found[1:5] == found[6:10] == found[11:15] == good
+
+
 def test_an_attack_costs_only_itself(good, quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = places([formula for attack in ATTACKS for formula in (attack, *GOOD)])

@@ -67,10 +67,8 @@ class Group:
     kinds: frozenset[Kind]
     stack: bool
     """Whether its items lie below each other."""
-    base: Base | None
-    """Of its line; None where nothing tells."""
     lines: tuple[Base, ...]
-    """All that could be its line: its own, and those of what is in it but for stacks."""
+    """What could be its line, the likeliest first; none where nothing tells."""
 
     def is_on(self, v: int) -> bool:
         """Whether it is, or has, a part of the line at this height."""
@@ -102,13 +100,8 @@ def group(box: Box) -> Group | None:
     stack = _is_stack(items)
     found = Group(items, min([item.left for item in items]), max([item.right for item in items]),
                   min([item.top for item in items]), max([item.bottom for item in items]),
-                  max([item.size for item in items]), _names(items), _kinds(items), stack, None, ())
-    if stack:
-        found.base = _base_of_stack(found)
-        found.lines = () if found.base is None else (found.base,)
-    else:
-        found.lines = _lines_of_row(items)
-        found.base = found.lines[0] if found.lines else None
+                  max([item.size for item in items]), _names(items), _kinds(items), stack, ())
+    found.lines = _lines_of_stack(found) if stack else _lines_of_row(items)
     return found
 
 
@@ -160,17 +153,18 @@ def _is_below(above: Leaf | Group, below: Leaf | Group) -> bool:
     apart = min(above.right, below.right) <= max(above.left, below.left)
     if apart and below.top - above.top < ROWS_APART:
         return False
-    if type(above) is Group and above.cover:
-        return above.top <= below.top
+    if type(above) is Group and above.cover and not apart:
+        return True
     if type(below) is Group and below.cover:
         return above.bottom <= below.bottom
     return above.bottom <= below.top + POINT
 
 
 def _lines_of_row(items: list[Leaf | Group]) -> tuple[Base, ...]:
-    """First that of a plain sign; without one, of the first item that tells, as no script comes first."""
-    plain = [item.v for item in items if type(item) is Leaf and item.kind in _ON_THE_LINE]
-    found = {Base(v, SAME_LINE): None for v in plain}
+    """Where its plain signs stand; without any, what could be the line of an item, first of the first one."""
+    if plain := [item.v for item in items if type(item) is Leaf and item.kind in _ON_THE_LINE]:
+        return (Base(plain[0], SAME_LINE),)
+    found: dict[Base, None] = {}
     for item in items:
         if type(item) is Group:
             found |= dict.fromkeys(item.lines)
@@ -182,19 +176,21 @@ def _lines_of_row(items: list[Leaf | Group]) -> tuple[Base, ...]:
 _ON_THE_LINE = frozenset({Kind.PLAIN, Kind.SHAFT, Kind.HEAD})
 
 
-def _base_of_stack(box: Group) -> Base | None:
-    """Of a fraction, from its line; of what has accents or limits, that of the largest; else of the middle."""
+def _lines_of_stack(box: Group) -> tuple[Base, ...]:
+    """Of a fraction, from its rule; of what has accents or limits, those of the largest; else from the middle."""
     if is_fraction(box):
         rule = box.items[1]
-        return Base((rule.top + rule.bottom) // 2 + AXIS, NEAR_AXIS)
-    groups = [item for item in box.items if type(item) is Group and item.base is not None]
-    if not groups:
-        return None
-    for bodies in (groups, [item for item in groups if not item.cover] or groups):
-        largest = max(bodies, key=lambda item: item.size)
-        if all(item is largest or item.size < largest.size for item in bodies):
-            return largest.base
-    return Base((box.top + box.bottom) // 2 + POINT * 5 // 2, max(NEAR_AXIS, (box.bottom - box.top) // 4))
+        return (Base((rule.top + rule.bottom) // 2 + AXIS, NEAR_AXIS),)
+    groups = [item for item in box.items if type(item) is Group and item.lines]
+    bodies = [item for item in groups if not item.cover] or groups
+    if len(bodies) == 1 and all(item.size <= bodies[0].size for item in groups):
+        return bodies[0].lines
+    middle = Base((box.top + box.bottom) // 2 + POINT * 5 // 2, max(NEAR_AXIS, (box.bottom - box.top) // 4))
+    largest = max(groups, key=lambda item: item.size, default=None)
+    if largest and all(item is largest or item.size < largest.size for item in groups):
+        return (*largest.lines, middle)
+    operators = [line for item in groups if item.kinds == {Kind.BIG} for line in item.lines]
+    return (*operators, middle)
 
 
 def is_fraction(box: Group) -> bool:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 EXTENSION = "cmex"
 """The font of what grows: operators, big brackets and their pieces."""
-ROOT = "root"
+ROOT, BRACE = "root", "brace"
+WIDE_ACCENTS = frozenset({"wide hat", "wide tilde"})
+_TEXT_FONTS = frozenset({"cmr", "cmbx", "cmti", "cmsl", "cmss", "cmssbx", "cmbxti", "cmcsc"})
 _SIZES = {
     "(": (0, 16, 18, 32, 48, 64, 66), ")": (1, 17, 19, 33, 49, 65, 67), "[": (2, 20, 34, 104), "]": (3, 21, 35, 105),
     "lfloor": (4, 22, 36, 106), "rfloor": (5, 23, 37, 107), "lceil": (6, 24, 38, 108), "rceil": (7, 25, 39, 109),
@@ -21,7 +23,7 @@ _SIZES = {
     "sqcup": (70, 71), "oint": (72, 73), "odot": (74, 75), "oplus": (76, 77), "otimes": (78, 79), "sum": (80, 88),
     "prod": (81, 89), "int": (82, 90), "bigcup": (83, 91), "bigcap": (84, 92), "biguplus": (85, 93),
     "bigwedge": (86, 94), "bigvee": (87, 95), "coprod": (96, 97), "wide hat": (98, 99, 100),
-    "wide tilde": (101, 102, 103), ROOT: (112, 113, 114, 115, 116, 117, 118), "brace": (122, 123, 124, 125)}
+    "wide tilde": (101, 102, 103), ROOT: (112, 113, 114, 115, 116, 117, 118), BRACE: (122, 123, 124, 125)}
 _BY_PIECES = {(50, 52): "[", (51, 53): "]", (52,): "lfloor", (53,): "rfloor", (50,): "lceil", (51,): "rceil",
               (48, 64): "(", (49, 65): ")", (56, 58, 60): "{", (57, 59, 61): "}", (120,): "up", (121,): "down",
               (120, 121): "updown", (126,): "Up", (127,): "Down", (126, 127): "Updown"}
@@ -29,19 +31,19 @@ _BY_PIECES = {(50, 52): "[", (51, 53): "]", (52,): "lfloor", (53,): "rfloor", (5
 _REPEATED = frozenset({54, 55, 62, 63, 66, 67, 119})
 PIECES = frozenset({12, 13, *range(48, 68), *range(116, 122), 126, 127})
 _SIGNS = {(EXTENSION, code): name for name, codes in _SIZES.items() for code in codes} | {
-    ("cmr", 40): "(", ("cmr", 41): ")", ("cmr", 91): "[", ("cmr", 93): "]", ("cmr", 47): "/", ("cmmi", 61): "/",
-    ("cmr", 46): ".", ("cmmi", 58): ".", ("cmr", 44): ",", ("cmmi", 59): ",", ("cmr", 42): "*", ("cmsy", 3): "*",
+    (font, ord(mark)): mark for font in (*_TEXT_FONTS, "cmtt") for mark in "()[]/.,*:;!?"} | {
+    ("cmmi", 61): "/", ("cmmi", 58): ".", ("cmmi", 59): ",", ("cmsy", 3): "*",
     ("cmsy", 54): "/", ("cmsy", 98): "lfloor", ("cmsy", 99): "rfloor", ("cmsy", 100): "lceil", ("cmsy", 101): "rceil",
     ("cmsy", 102): "{", ("cmsy", 103): "}", ("cmsy", 104): "langle", ("cmsy", 105): "rangle", ("cmsy", 106): "|",
     ("cmsy", 107): "||", ("cmsy", 110): "\\", ("cmsy", 112): ROOT, ("cmsy", 115): "int", ("msbm", 91): "wide hat",
     ("msbm", 92): "wide hat", ("msbm", 93): "wide tilde", ("msbm", 94): "wide tilde"}
 """Signs that have several glyphs; any other glyph is a sign of its own."""
+_BRACKETS = frozenset({*"()[]{}|", "||", "lfloor", "rfloor", "lceil", "rceil", "langle", "rangle"})
 _LIGATURES = {11: "ff", 12: "fi", 13: "fl", 14: "ffi", 15: "ffl"}
 """In the text fonts."""
-_TEXT_FONTS = frozenset({"cmr", "cmbx", "cmti", "cmsl", "cmss", "cmssbx", "cmbxti", "cmcsc"})
 _ACCENTS = frozenset({(font, code) for font in _TEXT_FONTS for code in (18, 19, 20, 21, 22, 23, 94, 95, 126, 127)} | {
     (font, 126) for font in ("cmmi", "cmmib")})
-_COVERS = frozenset({"wide hat", "wide tilde", "brace"})
+_COVERS = WIDE_ACCENTS | {BRACE}
 _HEADS = frozenset({("cmsy", code) for code in (32, 33, 36, 40, 41, 44)} | {("cmmi", code) for code in range(40, 44)})
 """Arrows along the line; a longer one begins or ends with shafts."""
 _SHAFTS = frozenset({("cmsy", 0), ("cmr", 61)})
@@ -79,7 +81,7 @@ def sign_of(font: str, code: int) -> Sign:
         kind = Kind.ROOT
     elif key in _ACCENTS or name in _COVERS or font == "line":
         kind = Kind.COVER
-    elif font == EXTENSION:
+    elif font == EXTENSION or name in _BRACKETS:
         kind = Kind.BIG
     elif key in _HEADS or key in _SHAFTS:
         kind = Kind.HEAD if key in _HEADS else Kind.SHAFT

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from latexocr.scoring.boxes import SAME_LINE, Group, Leaf, group, is_fraction
-from latexocr.scoring.glyphs import Kind
+from latexocr.scoring.glyphs import BRACE, WIDE_ACCENTS, Kind
 from latexocr.tex.dvi import Page
 
 NOTHING = -1
@@ -26,7 +26,7 @@ class Placed(NamedTuple):
 
     name: str
     on: int
-    """Number of the sign it hangs on: the one before it on its line; the first of a line hangs on what the line is at."""
+    """Number of the sign it hangs on: the one before it on its line; for the first of a line, what the line is at."""
     how: str
     """next, up, down; over or under, for what covers signs."""
     last: int = NOTHING
@@ -50,12 +50,12 @@ class _Line:
 
 
 def placed(page: Page) -> list[Placed]:
-    """The signs of a page, in reading order."""
+    """The signs of a page, in reading order, and after them what covers any."""
     root = group(page.box)
     reader = _Reader()
     if root is not None:
         reader.inside(root, _Line(page.baseline, NOTHING, "next"))
-    return reader.signs
+    return reader.signs + sorted(reader.covers)
 
 
 class _Reader:
@@ -63,6 +63,9 @@ class _Reader:
 
     def __init__(self) -> None:
         self.signs: list[Placed] = []
+        self.middles: list[int] = []
+        """Of the signs, from left to right."""
+        self.covers: list[Placed] = []
         self.index: Group | None = None
         """The index of a root, read before its sign."""
         self.shaft: Leaf | None = None
@@ -70,28 +73,28 @@ class _Reader:
 
     def inside(self, box: Group, line: _Line) -> None:
         if not box.is_on(line.v):
-            line = line.beside(box.base.v)
+            line = line.beside(box.lines[0].v)
         if box.stack:
             self.stack(box, line)
         else:
             self.row(box.items, line)
 
     def row(self, items: list[Leaf | Group], line: _Line) -> None:
-        covering: Leaf | None = None
+        covers: list[Leaf | Group] = []
         for item, following in zip(items, [*items[1:], None], strict=True):
-            if type(item) is Group:
-                if following is not None and _is_index(item, following):
-                    self.index = item
-                    continue
-                start = len(self.signs)
-                self.inside(item, line)
-                if covering is not None:
-                    self.cover(covering.name, start, len(self.signs) - 1, "over")
-                    covering = None
-            elif item.kind is Kind.RULE and type(following) is Group and _overlap(item, following):
-                covering = item
+            if following is not None and _lies_over(item, following):
+                covers += item.items if type(item) is Group and item.stack else [item]
+            elif following is not None and _is_index(item, following, line):
+                self.index = item
             else:
-                self.leaf(item, line)
+                start = len(self.signs)
+                if type(item) is Group:
+                    self.inside(item, line)
+                else:
+                    self.leaf(item, line)
+                for cover in covers:
+                    self.cover(cover, start, line, "over")
+                covers = []
 
     def leaf(self, leaf: Leaf, line: _Line) -> None:
         if leaf.kind in (Kind.PLAIN, Kind.SHAFT, Kind.HEAD) and abs(leaf.v - line.v) > SAME_LINE:
@@ -108,24 +111,30 @@ class _Reader:
                 return
         if leaf.kind is Kind.RULE and leaf.right - leaf.left < leaf.bottom - leaf.top:
             name = "upright rule"
-        self.write(name, line)
+        self.write(name, line, leaf)
         if leaf.kind is Kind.ROOT and self.index is not None:
             index, self.index = self.index, None
-            self.inside(index, _Line(index.base.v, line.end, "up"))
+            self.inside(index, _Line(_line_of(index), line.end, "up"))
 
-    def write(self, name: str, line: _Line) -> None:
+    def write(self, name: str, line: _Line, at: Leaf | Group) -> None:
+        self.middles.append((at.left + at.right) // 2)
         self.signs.append(Placed(name, line.on, line.how) if line.end is None else Placed(name, line.end, "next"))
         line.end = len(self.signs) - 1
 
-    def cover(self, name: str, first: int, last: int, how: str) -> None:
-        """What lies over or under the signs from the first of them to the last."""
+    def cover(self, cover: Leaf | Group, first: int, line: _Line, how: str) -> None:
+        """What lies over or under the signs from the first of them on."""
+        name, last = _cover(cover), len(self.signs) - 1
+        if name in WIDE_ACCENTS:
+            last = max([sign for sign in range(first, last + 1) if self.middles[sign] < cover.right], default=last)
+        elif type(cover) is Group and cover.kinds == {Kind.COVER} and name != BRACE and line.end is not None:
+            last = line.end  # TeX takes the scripts of an accented letter along.
         if first <= last:
-            self.signs.append(Placed(name, first, how, last))
+            self.covers.append(Placed(name, first, how, last))
 
     def stack(self, box: Group, line: _Line) -> None:
         items = box.items
         if is_fraction(box):
-            self.write("fraction", line)
+            self.write("fraction", line, box)
             for item, how in ((items[0], "up"), (items[2], "down")):
                 self.inside(item, _Line(_line_of(item), line.end, how))
             return
@@ -135,13 +144,12 @@ class _Reader:
             return
         first = len(self.signs)
         self.inside(items[main], line)
-        last = len(self.signs) - 1
         for number, item in enumerate(items):
             how = "up" if number < main else "down"
             if number == main:
                 continue
-            if name := _cover(item):
-                self.cover(name, first, last, "over" if number < main else "under")
+            if _cover(item):
+                self.cover(item, first, line, "over" if number < main else "under")
             else:
                 self.inside(item, _Line(_line_of(item), line.on if line.end is None else line.end, how))
 
@@ -151,9 +159,10 @@ class _Reader:
         for item in items:
             if type(item) is Leaf:
                 if how == "up":
+                    self.middles.append((item.left + item.right) // 2)
                     self.signs.append(Placed(item.name, on, how))
                 else:
-                    self.cover(item.name, first, len(self.signs) - 1, "under")
+                    self.cover(item, first, line, "under")
                 continue
             first = len(self.signs)
             self.inside(item, _Line(_line_of(item), on, how))
@@ -163,16 +172,23 @@ class _Reader:
 def _line_of(item: Leaf | Group) -> int:
     if type(item) is Leaf:
         return item.v
-    return item.base.v if item.base is not None else item.bottom
+    return item.lines[0].v if item.lines else item.bottom
 
 
 def _overlap(a: Leaf | Group, b: Leaf | Group) -> bool:
     return min(a.right, b.right) > max(a.left, b.left)
 
 
-def _is_index(item: Group, following: Leaf | Group) -> bool:
-    """Whether a box is the index of the root after it, which it stands over."""
-    if item.base is None or type(following) is not Group:
+def _lies_over(item: Leaf | Group, following: Leaf | Group) -> bool:
+    """Whether a rule or an accent was drawn first, and then what it covers."""
+    cover = item.kinds <= {Kind.COVER, Kind.RULE} if type(item) is Group else (
+        item.kind is Kind.RULE and type(following) is Group)
+    return cover and _overlap(item, following)
+
+
+def _is_index(item: Leaf | Group, following: Leaf | Group, line: _Line) -> bool:
+    """Whether a box is the index of the root after it, which it stands over, above the line."""
+    if type(item) is Leaf or type(following) is Leaf or item.is_on(line.v):
         return False
     first: Leaf | Group = following
     while type(first) is Group:

@@ -30,7 +30,7 @@ from latexocr.tex.harmless import doubtful
 Result = TypeVar("Result")
 
 PACKAGES = r"\usepackage{amsmath,amssymb,mathrsfs,stmaryrd,cancel,mathtools,braket,gensymb}"
-PREAMBLE = r"""\documentclass[%(size)s]{article}%(packages)s%(font)s
+PREAMBLE = r"""\outer\def\OCRend{}\documentclass[%(size)s]{article}%(packages)s%(font)s
 \newcommand\bmmax{0}\newcommand\hmmax{0}\usepackage{bm}\setcounter{localmathalphabets}{10}
 \usepackage[active,tightpage]{preview}\setlength\textwidth{100cm}%(alone)s\begin{document}"""
 """Alphabets of mathematics are given back after each formula, and `bm` keeps none: TeX has room for 16 in all."""
@@ -191,13 +191,14 @@ def _source(formulas: Sequence[str], nonce: str, style: Style) -> str:
     r"""The document. A mark before each formula says which comes, and how deep in groups TeX is.
 
     The mark is a \message, which TeX writes out at once; no formula can guess it. Each page carries the number of its
-    formula, as one that is broken may make two pages, or none.
+    formula, as one that is broken may make two pages, or none. No argument goes on past an \outer command, so that one
+    without its closing brace ends with its formula.
     """
     look = r"\displaystyle" if style.display else ""
     parts = [_preamble(style)]
     for number, formula in enumerate(formulas):
         parts += [rf"\message{{^^J@{nonce} {number} \the\currentgrouplevel^^J}}\global\count9={number}\relax",
-                  rf"\begin{{preview}}${look}", formula, r"$\end{preview}"]
+                  rf"\begin{{preview}}${look}", formula if formula.strip() else "%", r"\OCRend$\end{preview}"]
     return "\n".join([*parts, rf"\message{{^^J@{nonce} {len(formulas)} \the\currentgrouplevel^^J}}\end{{document}}"])
 
 
