@@ -47,5 +47,5 @@ def test_a_model_that_only_repeats_itself_is_stopped_early(tiny_model, monkeypat
     monkeypatch.setattr(reader.model.lm_head, "forward", lambda hidden: torch.nn.functional.one_hot(
         torch.full(hidden.shape[:-1], token), reader.model.config.text_config.vocab_size).float())
     prediction, = reader.read(drawn(1))
-    assert prediction.error is None
+    assert not prediction.error
     assert (prediction.stop, prediction.tokens) == ("length", LOOP)
