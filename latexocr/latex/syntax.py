@@ -268,7 +268,7 @@ _CLOSING = Atom(")")
 
 def _environment(node: Environment, script: bool) -> Node:
     rows, breaks = node.rows, node.breaks
-    if len(rows) > 1 and rows[-1] == ((),) and breaks[-1] == "\\\\":
+    if len(rows) > 1 and rows[-1] == ((),) != rows[-2] and breaks[-1] == "\\\\":
         rows, breaks = rows[:-1], breaks[:-1]
     after_atom = node.name in tex.CELL_AFTER_ATOM
     rows = tuple([tuple([_list(cell, "ord" if after_atom and column % 2 else "start", False)
