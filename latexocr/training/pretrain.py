@@ -75,7 +75,7 @@ def run(config: PretrainConfig) -> None:
     if config.workers:
         stream.warm()
     torch.backends.cuda.matmul.allow_tf32 = True
-    arrivals = iter(_loader(corpus, tokenizer, config))
+    arrivals = _to_device(_loader(corpus, tokenizer, config), config.device)
     first = next(arrivals)
     from latexocr.training.canvas import CanvasModel
 
@@ -94,7 +94,6 @@ def run(config: PretrainConfig) -> None:
             break
         rate = config.learning_rate * min(1, (step + 1) / config.warmup_steps, (1 - progress) / config.cooldown)
         glyph_weight = config.glyph_weight * max(0.1, 1 - 1.8 * progress)
-        batch = [tensor.to(config.device, non_blocking=True) for tensor in batch]
         totals += _step(model, batch, optimizers, rate, glyph_weight)
         step += 1
         pictures += len(batch[0])
@@ -159,7 +158,6 @@ def _optimizers(model, config: PretrainConfig) -> list:
 
 
 def _loader(corpus: stream.Corpus, tokenizer, config: PretrainConfig):
-    import torch
     from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
     from latexocr.data.hands import load_hands
@@ -169,16 +167,29 @@ def _loader(corpus: stream.Corpus, tokenizer, config: PretrainConfig):
     started = time.time()
 
     class Drawings(IterableDataset):
-        def __iter__(self) -> Iterator[list[torch.Tensor]]:
+        def __iter__(self) -> Iterator[stream.Batch]:
             worker = get_worker_info()
             number = worker.id if worker else 0
-            for batch in stream.batches(corpus, tokenizer, schedule, seed=config.seed * 1000 + number,
-                                        started=started, hands=hands):
-                yield [torch.from_numpy(array) for array in (batch.pixels, batch.tokens, batch.glyphs)]
+            return stream.batches(corpus, tokenizer, schedule, seed=config.seed * 1000 + number, started=started,
+                                  hands=hands)
 
-    return DataLoader(Drawings(), batch_size=None, num_workers=config.workers, pin_memory=config.device == "cuda",
-                      prefetch_factor=4 if config.workers else None, in_order=False,
-                      multiprocessing_context="fork" if config.workers else None)
+    return DataLoader(Drawings(), batch_size=None, num_workers=config.workers, prefetch_factor=4 if config.workers else
+                      None, in_order=False, multiprocessing_context="fork" if config.workers else None)
+
+
+def _to_device(loader, device: str):
+    """The loader's batches as tensors on the device.
+
+    They come as arrays, through a pipe: as tensors, in shared memory, they cost a run its loader after 629 seconds
+    (connection reset), which arrays had not in 1,016.
+    """
+    import torch
+
+    for batch in loader:
+        tensors = [torch.as_tensor(array) for array in (batch.pixels, batch.tokens, batch.glyphs)]
+        if device == "cuda":
+            tensors = [tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors]
+        yield tensors
 
 
 def _log(config: PretrainConfig, *, step: int, pictures: int, seconds: float, rate: float, totals) -> None:
