@@ -188,6 +188,7 @@ VISUAL: Pairs = {
         (r"\begin{gathered}a\\b\end{gathered}", r"\begin{aligned}a\\b\end{aligned}"),
         (r"\begin{array}{rl}a&=b\\&=c\end{array}", r"\begin{aligned}a&=b\\&=c\end{aligned}"),
         (r"\begin{aligned}a\\b\end{aligned}", r"\begin{array}{l}a\\b\end{array}"),
+        (r"\begin{split}L&_a=b\end{split}", "L_a=b"),
         (r"\begin{eqnarray}a&=&b\end{eqnarray}", "a=b"), (r"\begin{multline}a\\b\end{multline}", r"a\\b"),
         (r"(\begin{gathered}a\\b\end{gathered})", r"\begin{pmatrix}a\\b\end{pmatrix}"),
         (r"\begin{equation}a\end{equation}", "a")],

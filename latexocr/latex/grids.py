@@ -5,8 +5,9 @@ Takes the name of an environment and its cells at the visual level, gives nodes.
 
 from __future__ import annotations
 
+from latexocr.latex import commands as tex
 from latexocr.latex.commands import names
-from latexocr.latex.nodes import Atom, Environment, Node
+from latexocr.latex.nodes import Atom, Environment, Node, Scripts
 
 Nodes = tuple[Node, ...]
 Rows = tuple[tuple[Nodes, ...], ...]
@@ -34,7 +35,7 @@ def table(node: Environment, rows: Rows) -> Nodes:
         return (Environment(node.name, node.argument, rows, node.breaks),)
     left, right = _BRACKETS.get(name, ("", ""))
     if name in _ALIGNED or ("|" not in node.argument and _is_alignment(rows)):
-        joined = [line for row in rows if (line := tuple([part for cell in row for part in cell]))]
+        joined = [line for row in rows if (line := _line(row))]
         seen = block(tuple([(line,) for line in joined]))
     elif "|" in node.argument:
         spec = "".join("|" if c == "|" else "c" for c in node.argument if c in "|clrp")
@@ -42,6 +43,27 @@ def table(node: Environment, rows: Rows) -> Nodes:
     else:
         seen = block(tuple([_trimmed(row) for row in rows]))
     return (*map(Atom, left.split()), *seen, *map(Atom, right.split()))
+
+
+def _line(row: tuple[Nodes, ...]) -> Nodes:
+    """A row without the marks between its cells."""
+    out: list[Node] = []
+    for cell in row:
+        extend(out, cell)
+    return tuple(out)
+
+
+def extend(out: list[Node], nodes: Nodes) -> None:
+    """Put nodes after others. Scripts on nothing stand beside what is before them, unless that has some of its own."""
+    if out and nodes and type(nodes[0]) is Scripts and nodes[0].base is None and type(out[-1]) is not Scripts and (
+            getattr(out[-1], "text", "") not in _NOTHING_HANGS):
+        out[-1] = nodes[0]._replace(base=out[-1])
+        nodes = nodes[1:]
+    out += nodes
+
+
+_NOTHING_HANGS = tex.BIG_OPERATORS | {"\\\\"}
+"""A script on one of these is a limit, or begins a row."""
 
 
 def _is_alignment(rows: Rows) -> bool:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from latexocr.latex import commands as tex
 from latexocr.latex.bold import BOLD, bold
 from latexocr.latex.commands import names
-from latexocr.latex.grids import lines, table
+from latexocr.latex.grids import extend, lines, table
 from latexocr.latex.nodes import Atom, Call, Environment, Fenced, Group, Node, Scripts, Text, is_space
 from latexocr.latex.syntax import BREAK, syntax, without_last_breaks
 from latexocr.latex.tokens import tokenize
@@ -40,25 +40,12 @@ def _list(nodes: Nodes) -> Nodes:
                 node = Atom(r"\cdots" if between else r"\ldots")
             out += _symbol(node)
         else:
-            _extend(out, _CHANGES[kind](node))
+            extend(out, _CHANGES[kind](node))
     return _joined(tuple(out))
 
 
 _RAISES_DOTS = (tex.OPERATORS | tex.SPACED | tex.SYMBOLS) - {",", ";", ":", r"\vdots", r"\ddots"}
 r"""Operators and relations: \dots before one of them lie on its axis."""
-
-
-def _extend(out: list[Node], nodes: Nodes) -> None:
-    """Put nodes after others. Scripts on nothing stand beside what is before them, unless that has some of its own."""
-    if out and nodes and type(nodes[0]) is Scripts and nodes[0].base is None and type(out[-1]) is not Scripts and (
-            getattr(out[-1], "text", "") not in _NOTHING_HANGS):
-        out[-1] = nodes[0]._replace(base=out[-1])
-        nodes = nodes[1:]
-    out += nodes
-
-
-_NOTHING_HANGS = tex.BIG_OPERATORS | {BREAK.text}
-"""A script on one of these is a limit, or begins a row."""
 
 
 def _joined(nodes: Nodes) -> Nodes:
@@ -272,7 +259,7 @@ def _delimiter(text: str) -> Nodes:
 
 def _fenced(node: Fenced) -> Nodes:
     out = list(_delimiter(node.left))
-    _extend(out, _list(node.body))
+    extend(out, _list(node.body))
     return (*out, *_delimiter(node.right))
 
 
