@@ -87,6 +87,19 @@ def test_an_attack_costs_only_itself(good, quick, tmp_path, monkeypatch):
     assert not os.path.exists("/tmp/latexocr-made") and not os.listdir(tmp_path)
 
 
+def test_a_formula_inside_a_formula_leaves_the_alphabets_alone():
+    r"""LaTeX gives alphabets back at the end of any formula, that of a \big bracket too."""
+    plain, big = places([r"\mathsf{J}=[\mathbf{s}]+\mathtt{x}", r"\mathsf{J}=\big[\mathbf{s}\big]+\mathtt{x}"])
+    letters = [("cmss", ord("J")), ("cmbx", ord("s")), ("cmtt", ord("x"))]
+    for page in (plain, big):
+        assert [(g.font, g.code) for g in page if (g.font, g.code) in letters] == letters
+
+
+def test_bold_ends_with_its_formula():
+    alone, = places([r"\mathbb{E}\mathcal{L}x"])
+    assert places([r"\boldsymbol{\mathbb{E}\mathcal{L}\mathsf{q}x}", r"\mathbb{E}\mathcal{L}x"])[1] == alone
+
+
 @pytest.mark.parametrize("attack", [r"\input{/etc/passwd}", r"\input ../../../../etc/passwd", r"\include{/etc/passwd}",
                                     r"\openin5=/etc/passwd \ifeof5 \undefined\fi x",
                                     r"\openin5=|ls \ifeof5 \undefined\fi x",

@@ -52,6 +52,10 @@ def test_pictures_keep_to_their_formulas_where_others_are_refused_or_make_two_pa
     assert [len(drawing.glyphs) for drawing in found[::2]] == [1, 2, 3, 4]
 
 
+def test_a_picture_that_would_lack_a_glyph_is_refused():
+    assert [drawing is None for drawing in draw([r"a\text{\char200}", r"a\text{\char100}"], dpi=80)] == [True, False]
+
+
 def test_tex_may_not_run_programs_or_read_files(tmp_path):
     target = tmp_path / "made"
     draw([rf"\immediate\write18{{touch {target}}}x", r"\input{/etc/passwd}"], dpi=80)

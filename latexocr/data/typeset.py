@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BODY_SIZES = ("10pt", "11pt", "12pt")
+NO_GLYPH = r"\tracinglostchars=3 "
+"""A sign that a font lacks is an error, not a gap in the picture."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def draw(
                      "a.dvi"], folder, len(pages))
         return [_drawing(folder / f"{page.position + 1}.png", page) if page else None for page in pages]
 
-    return run.each_document(formulas, pictures, run.Style(FONTS[font].preamble, size, display))
+    return run.each_document(formulas, pictures, run.Style(FONTS[font].preamble + NO_GLYPH, size, display))
 
 
 def typeset(formulas: Sequence[str], **style: object) -> list[Image | None]:

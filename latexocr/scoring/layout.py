@@ -19,6 +19,11 @@ Faults. Columns of a table count for nothing: in a row of cells, `a & b` is `a b
 means than accents, and sizes chosen by hand (`\Large`), are not seen. Letters of two fonts are two signs, even where a
 reader would not tell them apart (`\mathit{x}` and `x`). What TeX does not know (KaTeX's or a user's macros) it refuses.
 
+Against the rules of equality, which know nothing of TeX (benchmarks/layout_agreement.py, 2,000 formulas of the corpus;
+pairs that TeX accepts): where these call a pair the same, TeX draws the same in 879 of 880 spellings of the visual
+level, and in 3,255 of 3,256 with other style, brackets, spaces; where these call a pair different, of a formula with a
+token dropped, doubled or moved, in 2 of 1,472.
+
 A prediction that TeX refuses scores 0. So does every prediction for a reference that TeX refuses, as it cannot be
 compared: such pairs stay in the denominator, and the counts tell which they are.
 """

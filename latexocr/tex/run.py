@@ -31,9 +31,18 @@ Result = TypeVar("Result")
 
 PACKAGES = r"\usepackage{amsmath,amssymb,mathrsfs,stmaryrd,cancel,mathtools,braket,gensymb}"
 PREAMBLE = r"""\outer\def\OCRend{}\documentclass[%(size)s]{article}%(packages)s%(font)s
-\newcommand\bmmax{0}\newcommand\hmmax{0}\usepackage{bm}\setcounter{localmathalphabets}{10}
+\newcommand\bmmax{0}\newcommand\hmmax{0}\usepackage{bm}%(alphabets)s
 \usepackage[active,tightpage]{preview}\setlength\textwidth{100cm}%(alone)s\begin{document}"""
-"""Alphabets of mathematics are given back after each formula, and `bm` keeps none: TeX has room for 16 in all."""
+"""`bm` keeps no alphabets of mathematics: TeX has room for 16 in all."""
+ALPHABETS = r"""
+\setcounter{localmathalphabets}{10}\makeatletter\let\OCRfreeze\freeze@math@version
+\def\freeze@math@version#1{\OCRfreeze{#1}\global\expandafter\let\csname OCR#1\expandafter\endcsname
+  \csname mv@#1@reset\endcsname\global\expandafter\let\csname mv@#1@reset\endcsname\@empty}
+\newcommand\OCRnext{\ifcsname OCRbold\endcsname\OCRbold
+  \begingroup\let\getanddefine@fonts\@gobbletwo\csname mv@normal\endcsname\endgroup\fi\csname OCRnormal\endcsname}
+\makeatother"""
+r"""Alphabets are given back after each formula. LaTeX does so after a formula inside a formula too, as \text and \big
+have, and then draws the letters before it in the next alphabet: so it is left to \OCRnext, between formulas."""
 ALONE = r"""
 \newcommand\OCRalias[2]{\expandafter\let\csname #1\expandafter\endcsname\csname #2\endcsname
   \expandafter\let\csname end#1\expandafter\endcsname\csname end#2\endcsname}
@@ -197,13 +206,15 @@ def _source(formulas: Sequence[str], nonce: str, style: Style) -> str:
     look = r"\displaystyle" if style.display else ""
     parts = [_preamble(style)]
     for number, formula in enumerate(formulas):
-        parts += [rf"\message{{^^J@{nonce} {number} \the\currentgrouplevel^^J}}\global\count9={number}\relax",
+        parts += [rf"\message{{^^J@{nonce} {number} \the\currentgrouplevel^^J}}",
+                  rf"\global\count9={number}\OCRnext",
                   rf"\begin{{preview}}${look}", formula if formula.strip() else "%", r"\OCRend$\end{preview}"]
     return "\n".join([*parts, rf"\message{{^^J@{nonce} {len(formulas)} \the\currentgrouplevel^^J}}\end{{document}}"])
 
 
 def _preamble(style: Style) -> str:
-    return PREAMBLE % {"size": style.size, "packages": PACKAGES, "font": style.font, "alone": ALONE}
+    return PREAMBLE % {"size": style.size, "packages": PACKAGES, "font": style.font, "alone": ALONE,
+                       "alphabets": ALPHABETS}
 
 
 def _tex(folder: Path, source: str, formulas: int) -> str:
