@@ -80,8 +80,6 @@ def write(formulas: Sequence[str], hands: Hands, rng: np.random.Generator, *, dp
 
 
 def _set(formulas: Sequence[str], font: str, *, display: bool) -> list[list[Glyph] | None]:
-    if not hasattr(run, "Style"):
-        return run.pages(formulas, font=font, display=display)
     return [page and page.glyphs() for page in run.pages(formulas, run.Style(font=font, display=display))]
 
 
