@@ -1,6 +1,6 @@
 """The levels of equality on real formulas: how many have a tree, whether every form is its own form, and the speed.
 
-    python benchmarks/canonical.py /work/shared/data/formulas.jsonl.gz --every 1
+    python benchmarks/canonical.py formulas.jsonl.gz --every 1
 
 Takes JSON lines with `latex`, gzipped or not. For each formula and each level: the form of the form must be the form,
 and no level may raise. Prints lines, parsed, raised, not stable, seconds, and microseconds a formula for the forms.

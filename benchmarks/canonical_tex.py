@@ -1,6 +1,6 @@
 """The rules of equality against TeX: real formulas, one rule applied or broken in each, drawn both ways.
 
-    python benchmarks/canonical_tex.py /work/shared/data/formulas.jsonl.gz --each 200
+    python benchmarks/canonical_tex.py formulas.jsonl.gz --each 200
 
 A pair is the same to TeX when it places the same glyphs in the same order, each as high against the one before it, up
 to spacing. What the visual level declares to be no difference is taken out of both sources first (sizes of brackets,

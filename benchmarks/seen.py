@@ -3,9 +3,9 @@
     python benchmarks/seen.py formulas.jsonl.gz runs/validation runs/im2latex
 
 For every run: how many references the corpus of the embedded model holds at the syntax level (in another spelling,
-perhaps), and the share right at the visual level among them and among the others. For a run on held-out documents
+perhaps), and the share right at the visual level among them and among the others. For formulas of held-out documents
 also the share equal, at each level, to what the documents wrote: the references of drawn pictures are canonical
-spellings. Where documents spell one canonical formula in several ways, the first counts. Takes four minutes.
+spellings, and some are tables composed of several formulas. Where documents spell one canonical formula in several ways, the first counts. Takes four minutes.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ def main(corpus: Path, folders: list[Path]) -> None:
             right = [answer["correct"] for answer, form in zip(answers, forms[folder]) if (form in seen) == among]
             if right:
                 print(f"  {name}: {len(right)}, visual {100 * sum(right) / len(right):.1f} %")
-        if all(form in written for form in forms[folder]):
-            for level in Level:
-                same = sum(equal(answer["latex"], written[form], level) for answer, form in zip(answers, forms[folder]))
-                print(f"  as the documents spell it, {level.name.lower()}: {100 * same / len(rows):.1f} %")
+        known = [(answer["latex"], written[form]) for answer, form in zip(answers, forms[folder]) if form in written]
+        print(f"  in held-out documents: {len(known)}")
+        for level in Level if known else ():
+            same = sum(equal(answer, spelling, level) for answer, spelling in known)
+            print(f"    as the documents spell it, {level.name.lower()}: {100 * same / len(known):.1f} %")
 
 
 if __name__ == "__main__":
