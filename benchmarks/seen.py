@@ -5,7 +5,8 @@
 For every run: how many references the corpus of the embedded model holds at the syntax level (in another spelling,
 perhaps), and the share right at the visual level among them and among the others. For formulas of held-out documents
 also the share equal, at each level, to what the documents wrote: the references of drawn pictures are canonical
-spellings, and some are tables composed of several formulas. Where documents spell one canonical formula in several ways, the first counts. Takes four minutes.
+spellings, and some are tables composed of several formulas. Where documents spell one canonical formula in several
+ways, the first counts. Takes four minutes.
 """
 
 from __future__ import annotations
