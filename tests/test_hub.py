@@ -102,11 +102,12 @@ def test_what_was_only_fetched_is_read_without_a_network(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["unsloth/LaTeX_OCR", "linxy/LaTeX_OCR:human_handwrite", "linxy/LaTeX_OCR:full:test"])
 def test_without_a_network_one_line_says_so_at_once(name):
+    before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
     start = time.perf_counter()
     said = refusal(f"hf:{name}")
     assert time.perf_counter() - start < 5
     assert "not in this machine's cache, and the hub cannot be reached. Give local files instead" in said
-    assert not datasets.config.HF_HUB_OFFLINE and not huggingface_hub.constants.HF_HUB_OFFLINE  # as it was before
+    assert before == (datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE)
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b/c", "", "../x", "-", "a\nb"])
