@@ -27,7 +27,7 @@ class Sample:
     id: str
     """Unique within its data set; predictions are paired with references by it."""
     image: Path | Image
-    """A file, or a picture already in memory (a hub data set, a drawn formula)."""
+    """A file, or a picture already in memory (a drawn formula)."""
     latex: str | None = None
     """The reference; None where only transcription is asked for."""
     subset: str = ""

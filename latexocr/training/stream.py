@@ -129,9 +129,10 @@ def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: in
 def written(corpus: Corpus, tokenizer, rng: np.random.Generator, hands: Hands, *, longest: int = HAND_LONGEST,
             count: int = CHUNK // 2) -> list[Example]:
     """Up to `count` formulas as `examples` gives them, but written by hand: what no hand can write is left out."""
+    longest = min(longest, HAND_LONGEST)
     targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
     drawings = write(targets, hands, rng, dpi=HAND_DPI)
-    return _examples(targets, drawings, tokenizer, min(longest, HAND_LONGEST), HAND_DPI, rng, spread=0.2)
+    return _examples(targets, drawings, tokenizer, longest, HAND_DPI, rng, spread=0.2)
 
 
 def _formulas(corpus: Corpus, rng: np.random.Generator, longest: int, count: int) -> list[str]:
