@@ -1,31 +1,188 @@
-"""Composed tables: each is a formula of several rows or columns, of the formulas given, that parses."""
+"""Parquet, arrow and imagefolder as `datasets` writes them, and CSV: written by the tests, read without `datasets`."""
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
+import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from test_sources import lines, picture, refusal, shown
 
-from latexocr.latex.tokens import tokenize
-from latexocr.latex.tree import Unparsable, parse
-from latexocr.training.tables import BREAK, table
-
-SHORT = ("x", r"\alpha_{1}", "[2,1]", "*", r"a&b", "-1")
-LONGER = ("f(x)=x^{2}", r"\frac{a}{b}\leq c", r"(a,b]", r"p\\q")
-
-
-def test_tables_parse_and_have_rows_or_columns():
-    found = [table(SHORT, LONGER, np.random.default_rng(seed)) for seed in range(300)]
-    assert all(BREAK.search(latex) for latex in found)
-    assert [latex for latex in found if isinstance(parse(tokenize(latex)), Unparsable)] == []
-    kinds = {name for name in ("matrix}", "cases}", "aligned}", "array}") for latex in found if name in latex}
-    assert kinds == {"matrix}", "cases}", "aligned}", "array}"}
+from latexocr.data import pictures
+from latexocr.data.sources import load, stream
 
 
-def test_what_a_row_break_would_take_for_its_own_is_passed_over():
-    found = "".join(table(SHORT, LONGER, np.random.default_rng(seed)) for seed in range(300))
-    assert "[2,1]" not in found and "a&b" not in found and r"p\\q" not in found
-    assert r"\\[" not in found and r"\\*" not in found
+def png(shade: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (4, 3), shade).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
-def test_the_same_chance_composes_the_same():
-    first, second = ([table(SHORT, LONGER, np.random.default_rng(seed)) for seed in range(20)] for _ in range(2))
-    assert first == second and len(set(first)) > 10
+FEATURES = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string")})
+
+
+def rows(count: int, name: str = "x", first: int = 0) -> dict[str, list]:
+    return {"image": [{"bytes": png(number), "path": None} for number in range(first, first + count)],
+            "text": [f"{name}_{number}" for number in range(first, first + count)]}
+
+
+def dataset(count: int, name: str = "x", first: int = 0) -> datasets.Dataset:
+    return datasets.Dataset.from_dict(rows(count, name, first), features=FEATURES)
+
+
+def expected(count: int, name: str, subset: str) -> list[tuple]:
+    return [(f"{subset}/{number:06d}" if subset else f"{number:06d}", f"{name}_{number}", subset)
+            for number in range(count)]
+
+
+def shades(samples: list) -> list[int]:
+    return [int(np.asarray(Image.open(sample.image))[0, 0]) for sample in samples]
+
+
+def test_a_parquet_file(tmp_path):
+    dataset(70).to_parquet(str(tmp_path / "a.parquet"))
+    samples = load(str(tmp_path / "a.parquet"))
+    assert shown(samples) == expected(70, "x", "") and shades(samples) == list(range(70))
+
+
+def test_a_copy_of_a_hub_repository(tmp_path):
+    for config in ("full", "small"):
+        (tmp_path / config).mkdir()
+        dataset(2, config).to_parquet(str(tmp_path / config / "train-00000-of-00002.parquet"))
+        dataset(1, config, 2).to_parquet(str(tmp_path / config / "train-00001-of-00002.parquet"))
+        dataset(1, config).to_parquet(str(tmp_path / config / "test-00000-of-00001.parquet"))
+    (tmp_path / "README.md").write_text("---\n---\n")
+    assert shown(load(f"{tmp_path}/small")) == [*expected(1, "small", "test"), *expected(3, "small", "train")]
+    assert shown(load(f"{tmp_path}:full/train")) == expected(3, "full", "full/train")
+    assert len(load(str(tmp_path))) == 8
+
+
+def test_the_usual_data_folder(tmp_path):
+    (tmp_path / "data").mkdir()
+    dataset(2).to_parquet(str(tmp_path / "data/train-00000-of-00001.parquet"))
+    assert shown(load(str(tmp_path))) == expected(2, "x", "train")
+
+
+def test_what_save_to_disk_wrote(tmp_path):
+    dataset(3).save_to_disk(tmp_path / "one")
+    datasets.DatasetDict(train=dataset(2, "a"), test=dataset(1, "b")).save_to_disk(tmp_path / "parts")
+    assert shown(load(str(tmp_path / "one"))) == expected(3, "x", "")
+    assert shown(load(str(tmp_path / "parts"))) == [*expected(1, "b", "test"), *expected(2, "a", "train")]
+    assert shown(load(f"{tmp_path}/parts:train")) == expected(2, "a", "train")
+    [file] = (tmp_path / "one").glob("*.arrow")
+    assert shown(load(str(file))) == expected(3, "x", "")
+    with pa.OSFile(str(tmp_path / "feather.arrow"), "wb") as sink:  # the other of arrow's two formats
+        table = dataset(3).data.table
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    assert shown(load(str(tmp_path / "feather.arrow"))) == expected(3, "x", "")
+
+
+@pytest.mark.parametrize("index", ["metadata.jsonl", "metadata.csv", "metadata.parquet"])
+def test_an_imagefolder_is_read_as_datasets_reads_it(tmp_path, index):
+    for split in ("train", "test"):
+        folder = tmp_path / split
+        picture(folder / "p/1.png", 7)
+        if index.endswith("jsonl"):
+            lines(folder / index, {"file_name": "p/1.png", "text": "a,\\b"})
+        elif index.endswith("csv"):
+            (folder / index).write_text('file_name,text\np/1.png,"a,\\b"\n')
+        else:
+            pq.write_table(pa.table({"file_name": ["p/1.png"], "text": ["a,\\b"]}), folder / index)
+    samples = load(str(tmp_path))
+    theirs = datasets.load_dataset("imagefolder", data_dir=str(tmp_path), cache_dir=str(tmp_path / ".cache"))
+    assert [(s.latex, s.subset) for s in samples] == [(theirs[split][0]["text"], split) for split in ("test", "train")]
+    assert shades(samples) == [7, 7]
+
+
+@pytest.mark.parametrize(("table", "query", "latex"), [
+    ({"image": [png(1)], "latex": ["x"], "text": ["y"]}, "", "x"),
+    ({"image": [png(1)], "latex": ["x"], "text": ["y"]}, "?text=text", "y"),
+    ({"scan": [png(1)], "what": ["x"]}, "", "x"),
+    ({"scan": [png(1)], "other": [png(2)], "source": ["s"], "what": ["x"]}, "?image=scan&text=what", "x"),
+    ({"image": [png(1)], "label": [3]}, "", None),
+    ({"image": [png(1)], "text": pa.array([None], pa.string())}, "", None),
+    ({"image": [png(1)], "text": pa.array(["x"], pa.large_string())}, "", "x"),
+])
+def test_columns_are_guessed_or_named(tmp_path, table, query, latex):
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    [sample] = load(f"{tmp_path}/a.parquet{query}")
+    assert sample.latex == latex and shades([sample]) == [1]
+
+
+@pytest.mark.parametrize(("table", "query", "said"), [
+    ({"a": ["x"], "b": ["y"]}, "", "no column 'image or file_name' (found: a, b)"),
+    ({"image": [png(1)], "a": ["x"], "b": ["y"]}, "", "no column 'latex or text' (found: image, a, b). Name the one"),
+    ({"image": [png(1)], "a": ["x"]}, "?text=b", "no column 'b' (found: image, a)"),
+    ({"image": [png(1)], "a": ["x"]}, "?image=b", "no column 'b'"),
+    ({"image": [png(1)], "a": ["x"]}, "?formula=a", "'formula' after the '?' is no column to name"),
+    ({"image": [png(1)], "a": ["x"]}, "?text", "'text' after the '?'"),
+])
+def test_columns_that_are_not_there(tmp_path, table, query, said):
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    assert said in refusal(f"{tmp_path}/a.parquet{query}")
+
+
+def test_rows_without_a_picture_and_broken_ones_stay(tmp_path):
+    struct = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    images = [{"bytes": b"no picture", "path": "a.png"}, {"bytes": None, "path": "p/b.png"}, None]
+    pq.write_table(pa.table({"image": pa.array(images, struct), "text": ["x", "y", "z"]}), tmp_path / "a.parquet")
+    picture(tmp_path / "p/b.png", 9)
+    broken, elsewhere, none = load(str(tmp_path / "a.parquet"))
+    assert broken.image.read_bytes() == b"no picture" and shades([elsewhere]) == [9] and not none.image.exists()
+    assert "row 2" in none.image.name
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"ARROW1\0\0", b"\0" * 64, None])
+def test_a_broken_table_is_one_line(tmp_path, name, content):
+    if content is None:
+        dataset(20).to_parquet(str(tmp_path / name))
+        content = (tmp_path / name).read_bytes()[:-30]
+    (tmp_path / name).write_bytes(content)
+    assert name in refusal(str(tmp_path / name))
+
+
+def test_csv(tmp_path):
+    picture(tmp_path / "a b.png")
+    (tmp_path / "list.csv").write_text('filename,formula,split\n"a b.png","x,\n""y""",test\n')
+    [sample] = load(str(tmp_path / "list.csv"))
+    assert (sample.latex, sample.subset, sample.image) == ('x,\n"y"', "test", tmp_path / "a b.png")
+    (tmp_path / "list.tsv").write_text("scan\twhat\na b.png\tx,y\n")
+    assert load(f"{tmp_path}/list.tsv?image=scan&text=what")[0].latex == "x,y"
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("image,latex\na.png,x,y\n", "list.csv:2: 2 columns are named"), ("image,latex\na.png\n", "list.csv:2: 2 columns"),
+    ("a,b\n1,2\n", "list.csv:2: no column 'image"), ('image,latex\na.png,"x\n', "list.csv: not CSV after line 1"),
+    ("", "no samples"),
+])
+def test_bad_csv_is_one_line(tmp_path, content, said):
+    (tmp_path / "list.csv").write_text(content)
+    assert said in refusal(str(tmp_path / "list.csv"))
+
+
+def test_pictures_are_kept_once_and_a_large_set_is_read_row_by_row(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    one = dataset(100)
+    one.to_parquet(str(tmp_path / "a.parquet"))
+    first = next(stream(str(tmp_path / "a.parquet")))
+    assert first.image.is_relative_to(pictures.cache_folder())
+    assert len(list((tmp_path / "cache").rglob("*.png"))) == 1  # only what was asked for
+    again = load(str(tmp_path / "a.parquet"))
+    assert again[0] == first and len(list((tmp_path / "cache").rglob("*.png"))) == 100
+    stamp = first.image.stat().st_mtime_ns
+    assert load(str(tmp_path / "a.parquet")) == again and first.image.stat().st_mtime_ns == stamp
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
+    dataset(1).to_parquet(str(tmp_path / "a.parquet"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    said = refusal(str(Path(tmp_path / "a.parquet")))
+    assert str(tmp_path / "file") in said and "XDG_CACHE_HOME" in said
