@@ -18,7 +18,8 @@ from latexocr import cli
 from latexocr.bench.folder import Run
 from latexocr.bench.judge import HEADLINE, evaluate
 from latexocr.bench.page import Chart, mathml, picture
-from latexocr.bench.report import as_json, outcome, p_value, page, shown, signed, table, write_report
+from latexocr.bench.report import as_json, p_value, shown, signed, table, write_report
+from latexocr.bench.report_page import outcome, page
 from latexocr.bench.run import draw
 from latexocr.bench.slices import slices
 from latexocr.bench.transcripts import page as transcript_page
