@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from latexocr.errors import UserError
 
@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 Stop = Literal["end", "length", "error"]
 
 
+@runtime_checkable
+class Distant(Protocol):
+    """A picture that is fetched or drawn each time it is read: one behind a URL, a page of a PDF. `str` names it."""
+
+    def fetch(self) -> Image:
+        """The picture. Raises UserError where it cannot be had."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One picture and, where known, its formula."""
 
     id: str
     """Unique within its data set; predictions are paired with references by it."""
-    image: Path | Image
-    """A file, or a picture already in memory (a drawn formula)."""
+    image: Path | Image | Distant
+    """A file, a picture already in memory (a drawn formula), or one to be fetched when it is read."""
     latex: str | None = None
     """The reference; None where only transcription is asked for."""
     subset: str = ""

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from latexocr.records import Prediction, Sample
 
+BATCH = 16
+"""Pictures that a model in this process reads together, unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class GenerateConfig:
@@ -19,8 +22,10 @@ class GenerateConfig:
     """0 is greedy; above it, tokens are sampled."""
     seed: int = 0
     """Seed of sampling; without effect at temperature 0."""
-    batch_size: int = 16
-    """Pictures read together (or requests in flight, for a server)."""
+    batch_size: int | None = None
+    """Pictures read together, or requests in flight to a server. Unless given: 16, or what the server's times allow."""
+    prompt: str = ""
+    """Name of a prompt (reading/conversation.py). Unless given: what the model was tuned with, or the best of its base."""
 
 
 class Reader(Protocol):

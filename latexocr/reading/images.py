@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latexocr.errors import UserError
+from latexocr.records import Distant
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,7 +57,7 @@ class Fitted:
     """Where the crop began in the picture it came from, in that picture's pixels."""
 
 
-def prepare(image: Path | str | Image | np.ndarray) -> Image:
+def prepare(image: Path | str | Image | Distant | np.ndarray) -> Image:
     """The picture as every model sees it, mode RGB, its sides from `HEIGHTS` and `WIDTHS`.
 
     Raises UserError where the file is no picture or holds no ink.
@@ -66,12 +67,13 @@ def prepare(image: Path | str | Image | np.ndarray) -> Image:
     return Pillow.fromarray(place(fit(flatten(image)).pixels)).convert("RGB")
 
 
-def flatten(image: Path | str | Image | np.ndarray) -> np.ndarray:
+def flatten(image: Path | str | Image | Distant | np.ndarray) -> np.ndarray:
     """Grey values, uint8, (height, width): the right way up, paper 255, darkest ink 0, whatever the colours were."""
     from PIL import Image as Pillow
     from PIL import ImageOps
 
-    name = str(image) if isinstance(image, (str, Path)) else "picture"
+    name = str(image) if isinstance(image, (str, Path, Distant)) else "picture"
+    image = image.fetch() if isinstance(image, Distant) else image
     try:
         with warnings.catch_warnings(action="ignore"):  # Pillow's remarks on odd files; none is of use to the reader.
             opened = Pillow.open(image, formats=FORMATS) if isinstance(image, (str, Path)) else image

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from latexocr.errors import UserError
-from latexocr.reading import GenerateConfig
-from latexocr.reading.conversation import conversation, formula
+from latexocr.reading import BATCH, GenerateConfig
+from latexocr.reading.conversation import PROMPT, conversation, formula, prompt_names, prompt_text
 from latexocr.reading.decoding import ChosenProbabilities, Loops
 from latexocr.reading.images import prepare
-from latexocr.reading.inputs import encode, load_processor, render, resolve
+from latexocr.reading.inputs import encode, load_processor, model_type, needs_remote_code, render, resolve, tuned_with
 from latexocr.records import Prediction, Sample, failure
 
 if TYPE_CHECKING:
@@ -48,15 +48,17 @@ def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "aut
     if (folder / "adapter_config.json").is_file():
         # Merged in float32 and rounded once, to just what an export holds: on every machine both give the same answers.
         model = in_format(load_adapter(folder, dtype="float32", **options).merge_and_unload(), "bfloat16")
-        processor = load_processor(base_folder(folder, download=download), trust_remote_code=trust_remote_code)
+        base = base_folder(folder, download=download)
     else:
         model = load_weights(folder, dtype=dtype, trust_remote_code=trust_remote_code)
-        processor = load_processor(folder, trust_remote_code=trust_remote_code)
-    return reader_of(model, processor, device=device, dtype=dtype, config=config)
+        base = folder
+    processor = load_processor(base, trust_remote_code=trust_remote_code)
+    prompt = prompt_text(config.prompt or tuned_with(folder) or prompt_names(model_type(base))[0])
+    return reader_of(model, processor, device=device, dtype=dtype, config=config, prompt=prompt)
 
 
 def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str, dtype: str,
-              config: GenerateConfig = GenerateConfig()) -> LocalReader:
+              config: GenerateConfig = GenerateConfig(), prompt: str = PROMPT) -> LocalReader:
     """A reader around weights already in memory; they are moved, cast and set to answer greedily, in place."""
     from transformers import GenerationConfig
 
@@ -65,7 +67,7 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     # The checkpoint's own settings (sampling, penalties) are not ours: only its tokens are kept.
     model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=pad)
     model = in_format(model, dtype).to(device).eval()
-    return LocalReader(model, processor, frozenset(ends), config)
+    return LocalReader(model, processor, frozenset(ends), config, prompt)
 
 
 def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
@@ -104,15 +106,19 @@ def pick_dtype(dtype: str, device: str) -> str:
     return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
-def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False) -> PreTrainedModel:
-    """The model of a folder, on the CPU. Raises UserError where transformers cannot load it."""
-    import torch
-    from transformers import AutoModelForImageTextToText
+def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False, **options: Any) -> PreTrainedModel:
+    """The model of a folder, on the CPU unless `options`, those of `from_pretrained`, place it elsewhere.
 
+    Raises UserError where transformers cannot load it.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    auto = AutoModelForCausalLM if needs_remote_code(folder) else AutoModelForImageTextToText
     try:
         with _no_progress_bars():
-            return AutoModelForImageTextToText.from_pretrained(
-                folder, dtype=getattr(torch, dtype), local_files_only=True, trust_remote_code=trust_remote_code)
+            return auto.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True,
+                                        trust_remote_code=trust_remote_code, **options)
     except (OSError, ValueError, KeyError, ImportError) as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise UserError(f"{folder}: transformers cannot load this as an image-to-text model ({reason}).") from e
@@ -179,10 +185,11 @@ class LocalReader:
     processor: ProcessorMixin
     ends: frozenset[int]
     config: GenerateConfig
+    prompt: str = PROMPT
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         samples = iter(samples)
-        size = self.config.batch_size
+        size = self.config.batch_size or BATCH
         with ThreadPoolExecutor(max_workers=2) as pool:
             while window := list(itertools.islice(samples, WINDOW * size)):
                 yield from self._read_window(window, list(pool.map(_picture, window)))
@@ -192,9 +199,9 @@ class LocalReader:
         done = {i: failure(samples[i], p) for i, p in enumerate(pictures) if isinstance(p, Exception)}
         todo = sorted((i for i in range(len(samples)) if i not in done),
                       key=lambda i: (pictures[i].width * pictures[i].height, pictures[i].size))
-        handed = 0
-        for start in range(0, len(todo), self.config.batch_size):
-            batch = todo[start:start + self.config.batch_size]
+        handed, size = 0, self.config.batch_size or BATCH
+        for start in range(0, len(todo), size):
+            batch = todo[start:start + size]
             done |= zip(batch, self._read_batch([samples[i] for i in batch], [pictures[i] for i in batch]))
             while handed in done:
                 yield done.pop(handed)
@@ -218,7 +225,7 @@ class LocalReader:
         import torch
 
         config = self.config
-        texts = [render(self.processor, conversation(picture), ask=True) for picture in pictures]
+        texts = [render(self.processor, conversation(picture, prompt=self.prompt), ask=True) for picture in pictures]
         inputs = encode(self.processor, texts, pictures, side="left").to(self.model.device, self.model.dtype)
         prompt = inputs["input_ids"].shape[1]
         chosen, loops = ChosenProbabilities(prompt), Loops(prompt)
