@@ -172,6 +172,47 @@ def test_ink_is_drawn_once_and_not_held_in_memory(tmp_path, monkeypatch):
     assert load(f"crohme:{tmp_path}") == [sample] and isinstance(sample.image, Path)
 
 
+def test_ink_is_drawn_with_other_pens_where_that_is_asked_for(tmp_path):
+    for name in ("a", "b"):
+        inkml(tmp_path / f"{name}.inkml", truth="$x$")
+    plain, one, again, other = (load(f"crohme:{tmp_path}{query}") for query in ("", "?pens=1", "?pens=1", "?pens=2"))
+    assert one == again and shown(one) == shown(other) == shown(plain)
+    assert plain[0].image == plain[1].image, "the same ink"
+    assert len({sample.image for sample in (*plain, *one, *other)}) == 5, "a pen for each ink and seed"
+    (tmp_path / "a.inkml").unlink()
+    assert load(f"crohme:{tmp_path}?pens=1") == one[1:], "whatever stands beside it"
+    for place in ("crohme", "mathwriting"):
+        assert len(load(f"{place}:{tmp_path}?pens=7")) == 1
+
+
+@pytest.mark.parametrize(("query", "said"), [
+    ("?pens=x", "found pens=x, expected a number"), ("?pens=-1", "expected a number"),
+    ("?subset=age", "found ?subset=age; ink has ?subset=writer"),
+])
+def test_what_ink_does_not_have(tmp_path, query, said):
+    inkml(tmp_path / "a.inkml", truth="$x$")
+    assert said in refusal(f"crohme:{tmp_path}{query}")
+
+
+def test_only_ink_is_drawn_with_pens(tmp_path):
+    picture(tmp_path / "img/a.png")
+    lines(tmp_path / "caption.txt", "a\tx")
+    for query in ("?pens=1", "?text=y"):
+        assert "bitmaps, so there is no ink to draw" in refusal(f"crohme:{tmp_path}{query}")
+    assert "only ink is drawn with pens: crohme:FOLDER or mathwriting:FOLDER" in refusal(f"{tmp_path}?pens=1")
+    assert "only ink is drawn with pens" in refusal("hf:owner/name?pens=1")
+
+
+def test_the_writer_of_ink_is_its_subset_where_that_is_asked_for(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.inkml").write_text(
+            f'<ink><annotation type="writer">w {name}</annotation><annotation type="truth">$x$</annotation>'
+            "<trace>1 2, 3 4</trace></ink>")
+    inkml(tmp_path / "c.inkml", truth="$x$").write_text("<ink><trace>1 2</trace></ink>")
+    assert [sample.subset for sample in load(f"crohme:{tmp_path}?subset=writer")] == ["w a", "w b", ""]
+    assert [sample.id for sample in load(f"crohme:{tmp_path}:w b?subset=writer")] == ["b"]
+
+
 # CROHME's releases differ in what they leave out and in what they add.
 YEARS = {
     "2011": """<ink xmlns="http://www.w3.org/2003/InkML">

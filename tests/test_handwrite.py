@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latexocr.data.handwrite import LONGEST_SIDE, draw_ink, symbol_size
+from latexocr.data.handwrite import LONGEST_SIDE, PLAIN, Pen, any_pen, draw_ink, symbol_size
 
 CROSS = [[(0, 0), (100, 100)], [(0, 100), (100, 0)]]
 strokes = st.lists(
@@ -40,7 +42,7 @@ def test_height_is_that_of_the_picture():
 
 def test_x_and_y_keep_their_proportion():
     sheet = [[(0, 0), (300, 0), (300, 100), (0, 100), (0, 0)]]
-    left, top, right, bottom = ink_box(draw_ink(sheet, symbol=300, pen=0.01))
+    left, top, right, bottom = ink_box(draw_ink(sheet, symbol=300, pen=Pen(width=0.01)))
     assert (right - left) / (bottom - top) == pytest.approx(3, rel=0.03)
 
 
@@ -97,9 +99,52 @@ def test_symbol_size_leaves_dots_out():
     assert symbol_size([[(0, 0), (10, 40)], [(5, 5)], [(6, 6)], [(7, 7)]]) == 40
 
 
+def thickness(image, line: int) -> int:
+    """Dark pixels of a row."""
+    return int((np.asarray(image)[line] < 128).sum())
+
+
+def test_an_upright_line_leans_as_far_as_the_slant_says():
+    left, top, right, bottom = ink_box(draw_ink([[(0, 0), (0, 100)]], symbol=200, pen=Pen(width=0.02, slant=0.5)))
+    assert (right - left) / (bottom - top) == pytest.approx(0.5, rel=0.05)
+    leaning = np.asarray(draw_ink([[(0, 0), (0, 100)]], symbol=200, pen=Pen(width=0.02, slant=0.5))) < 128
+    assert np.flatnonzero(leaning[top + 5])[0] > np.flatnonzero(leaning[bottom - 5])[-1], "its top is at the right"
+
+
+@pytest.mark.parametrize("pressure", [0.3, 0.6])
+def test_a_pen_writes_thinner_upwards_and_at_the_ends(pressure):
+    down, up, pen = [(0, 0), (0, 100)], [(0, 100), (0, 0)], Pen(pressure=pressure)
+    falling, rising, even = (draw_ink([line], symbol=400, pen=p) for line, p in ((down, pen), (up, pen), (up, PLAIN)))
+    middle = even.height // 2
+    assert thickness(falling, middle) == pytest.approx(thickness(even, middle), abs=2)
+    assert thickness(rising, middle) == pytest.approx((1 - pressure) * thickness(even, middle), abs=2)
+    top = ink_box(falling)[1]
+    assert thickness(falling, top + 25) < thickness(falling, middle)
+
+
+def test_pens_differ_and_come_again_from_the_same_seed():
+    pens = [any_pen(np.random.default_rng(seed)) for seed in range(200)]
+    assert pens == [any_pen(np.random.default_rng(seed)) for seed in range(200)] and len(set(pens)) == 200
+    widths, slants, pressures = np.array([(pen.width, pen.slant, pen.pressure) for pen in pens]).T
+    assert 0.05 <= widths.min() < 0.07 and 0.15 < widths.max() <= 0.2
+    assert slants.min() < -0.2 and slants.max() > 0.3 and pressures.min() < 0.05 and pressures.max() > 0.6
+
+
+def test_a_pen_pressed_evenly_and_one_hardly_less_draw_nearly_the_same():
+    even, other = (np.asarray(draw_ink(CROSS, pen=pen)).astype(int) for pen in (PLAIN, Pen(pressure=1e-9)))
+    assert even.shape == other.shape and np.abs(even - other).mean() < 2
+
+
+def test_ink_of_absurd_length_is_drawn_all_the_same():
+    zigzag = [(x, 100 * (x % 2)) for x in range(2000)]
+    start = time.perf_counter()
+    image = draw_ink([zigzag] * 50 + [[(0, 0), (1e-300, 0)], [(0, 0), (1e-9, 1e-9)]], pen=Pen(pressure=0.5))
+    assert np.asarray(image).min() == 0 and time.perf_counter() - start < 30
+
+
 @settings(max_examples=40, deadline=None)
-@given(strokes)
-def test_any_ink_becomes_a_picture_with_something_on_it(ink):
-    image = draw_ink(ink, smooth=1)
+@given(strokes, st.builds(Pen, st.floats(0.01, 0.5), st.floats(-1, 1), st.floats(0, 1)))
+def test_any_ink_becomes_a_picture_with_something_on_it(ink, pen):
+    image = draw_ink(ink, smooth=1, pen=pen)
     assert min(image.size) >= 1 and max(image.size) <= LONGEST_SIDE + 1
     assert np.asarray(image).min() < 128

@@ -55,6 +55,11 @@ def test_a_folder_and_the_folders_in_it(tmp_path):
         ("a.png", "x^2", ""), ("b.png", "\\alpha\\ ", ""), ("one/c.png", "é", "one"), ("two/c.png", None, "two")]
 
 
+def test_pictures_without_a_list_have_no_columns_to_name(tmp_path):
+    picture(tmp_path / "a.png")
+    assert "pictures without a list" in refusal(f"{tmp_path}?text=y")
+
+
 def test_a_picture_alone_is_one_sample(tmp_path):
     (tmp_path / "a.tex").write_text("x")
     path = picture(tmp_path / "a.png")

@@ -115,6 +115,23 @@ def test_columns_are_guessed_or_named(tmp_path, table, query, latex):
     assert sample.latex == latex and shades([sample]) == [1]
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "train/a.parquet", "a.jsonl", "a.csv"])
+def test_the_column_of_the_subset_is_named(tmp_path, name):
+    rows = [{"image": "p.png", "latex": "x", "doc": doc, "split": "all"} for doc in (3, 4, 3)]
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    elif name.endswith("jsonl"):
+        lines(tmp_path / name, *({"id": str(number), **row} for number, row in enumerate(rows)))
+    else:
+        (tmp_path / name).write_text("id,image,latex,doc\na,p.png,x,3\nb,p.png,x,4\nc,p.png,x,3\n")
+    spec = str(tmp_path) if "/" in name else str(tmp_path / name)
+    assert [sample.subset for sample in load(f"{spec}?subset=doc")] == ["3", "4", "3"]
+    assert len(load(f"{spec}:3?subset=doc")) == 2
+    said = refusal(f"{spec}?subset=writer")
+    assert "no column 'writer'" in said and "Name the one that holds the subset: ?subset=COLUMN" in said
+
+
 @pytest.mark.parametrize(("table", "query", "said"), [
     ({"a": ["x"], "b": ["y"]}, "", "no column 'image or file_name' (found: a, b)"),
     ({"image": [png(1)], "a": ["x"], "b": ["y"]}, "", "no column 'latex or text' (found: image, a, b). Name the one"),

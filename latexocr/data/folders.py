@@ -66,6 +66,9 @@ def _indexed(folder: Path, root: Path, subset: str, columns: Columns) -> Iterato
             return
     for path in visible(folder, folders=False):
         if path.suffix.lower() in PICTURES:
+            if columns != GUESSED:
+                raise UserError(f"{folder}: pictures without a list ({', '.join(INDEXES)}), so there are no columns to "
+                                "name. Leave out what follows the '?'.")
             yield Sample(printable(path.relative_to(root).as_posix()), path, _reference_beside(path), subset)
 
 
@@ -103,10 +106,12 @@ def listed(path: Path, columns: Columns = GUESSED, *, root: Path | None = None, 
             raise unknown("image", columns.images[:2], row, where)
         if columns.text and columns.text not in row:
             raise unknown("text", columns.texts, row, where)
-        part = _field(row, ("subset", "split"), where)
+        if columns.subset and columns.subset not in row:
+            raise unknown("subset", columns.subsets, row, where)
+        part = next((row[name] for name in columns.subsets if row.get(name) is not None), subset)
         own = row.get("id")
         yield Sample((within / image).as_posix() if own is None else str(own), pictures / image,
-                     _field(row, columns.texts, where), subset if part is None else part)
+                     _field(row, columns.texts, where), str(part))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -9,13 +9,14 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import PIL
 
 from latexocr.data import handwrite
 from latexocr.data.columns import GUESSED, Columns
 from latexocr.data.corpora import captions
 from latexocr.data.folders import INDEXES, PICTURES, folder_samples, listed, visible
-from latexocr.data.inkml import LABELS, read_inkml, salvaged_label
+from latexocr.data.inkml import LABELS, Ink, read_inkml, salvaged_label
 from latexocr.data.pictures import kept, png
 from latexocr.errors import UserError
 from latexocr.records import Sample
@@ -23,10 +24,14 @@ from latexocr.records import Sample
 
 def crohme(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
     """CROHME: bitmaps with a caption.txt (here, or one for each year), bitmaps with FOLDER.jsonl beside, or InkML."""
-    if files := sorted(folder.glob("caption.txt")) or sorted(folder.glob("*/caption.txt")):
-        return (sample for path in files for sample in _captioned(path, folder))
-    if _inks(folder):
+    files = sorted(folder.glob("caption.txt")) or sorted(folder.glob("*/caption.txt"))
+    if not files and _inks(folder):
         return ink_samples(folder, columns)
+    if columns.pens or (files and columns != GUESSED):
+        raise UserError(f"{folder}: bitmaps, so there is no ink to draw, and a caption.txt has no columns to name. "
+                        "Leave out what follows the '?', or give the folder of the .inkml files.")
+    if files:
+        return (sample for path in files for sample in _captioned(path, folder))
     beside = folder.resolve().with_name(folder.resolve().name + ".jsonl")
     if beside.is_file():
         return listed(beside, columns)
@@ -63,6 +68,8 @@ def ink_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
 
     One that cannot be read stays, its file standing for the picture: reading it fails and counts as wrong.
     """
+    if columns.subset not in ("", "writer"):
+        raise UserError(f"{folder}: found ?subset={columns.subset}; ink has ?subset=writer, or else its folders.")
     labels = (columns.text,) if columns.text else LABELS
     for path in _inks(folder):
         within = path.relative_to(folder)
@@ -72,11 +79,22 @@ def ink_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
         except UserError:
             yield Sample(name, path, salvaged_label(path, labels), subset)
         else:
-            picture = kept(path.read_bytes() + _pen(), lambda: png(handwrite.draw_ink(ink.strokes)))  # noqa: B023
-            yield Sample(name, picture, ink.latex, subset)
+            yield Sample(name, _drawn(path, ink, _pen(columns.pens, name)), ink.latex,
+                         ink.writer if columns.subset else subset)
+
+
+def _drawn(path: Path, ink: Ink, pen: handwrite.Pen) -> Path:
+    return kept(b"%s%a%s" % (path.read_bytes(), pen, _drawing()), lambda: png(handwrite.draw_ink(ink.strokes, pen=pen)))
+
+
+def _pen(seed: str, name: str) -> handwrite.Pen:
+    """The pen of one ink: the same for the same seed and name, whatever stands beside it."""
+    if not seed:
+        return handwrite.PLAIN
+    return handwrite.any_pen(np.random.default_rng([int(seed), *name.encode("utf-8", "surrogateescape")]))
 
 
 @functools.cache
-def _pen() -> bytes:
-    """What decides, beside the ink, how a drawing looks: when it changes, ink in the cache is drawn anew."""
+def _drawing() -> bytes:
+    """What decides, beside ink and pen, how a drawing looks: when it changes, ink in the cache is drawn anew."""
     return Path(handwrite.__file__).read_bytes() + PIL.__version__.encode()

@@ -17,8 +17,9 @@ reading it fails later and counts as a wrong answer. Knows nothing of models.
     pix2tex:FOLDER                     math.txt, and pictures named by line, in train/, val/ ...
     texteller:FOLDER                   formulas.jsonl and images/
 
-`:SUBSET` after it takes only that part (a split, a year, a folder). `?image=COLUMN&text=COLUMN` at its end names the
-columns of a table or list that are not called by a usual name, and of InkML the annotation: `?text=label`.
+`:SUBSET` after it takes only that part (a split, a year, a folder). `?image=COLUMN&text=COLUMN&subset=COLUMN` behind
+all names the columns of a table or list that are not called by a usual name, and of InkML the annotations:
+`?text=label`, `?subset=writer`. `?pens=SEED` draws ink with pens of other widths, slants and pressures.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
 WITH_COLUMNS: dict[str, Callable[[Path, Columns], Iterator[Sample]]] = {
     "": plain, "crohme": crohme, "mathwriting": mathwriting}
 """The same, where columns can be named."""
+INK = ("crohme", "mathwriting")
 PREFIXES = ("hf", *LAYOUTS, *filter(None, WITH_COLUMNS))
 
 
@@ -108,6 +110,8 @@ def _locate(spec: str) -> _Place:
     prefix, colon, rest = whole.partition(":")
     if not colon or prefix not in PREFIXES or exists(whole):
         prefix, rest = "", whole
+    if columns.pens and prefix not in INK:
+        raise UserError(f"{spec}: only ink is drawn with pens: {' or '.join(f'{name}:FOLDER' for name in INK)}.")
     if prefix == "hf":
         return _Place(whole, partial(hub_samples, rest, columns))
     place, subset = rest, ""

@@ -59,10 +59,12 @@ def row_samples(tables: Iterable[pa.Table], columns: Columns, where: Path, *, su
     for table in tables:
         image, text = _image_column(table.schema, columns, where), _text_column(table.schema, columns, where)
         own, part = (next((name for name in names if name in table.column_names), None)
-                     for names in (("id",), ("subset", "split")))
+                     for names in (("id",), columns.subsets))
+        if columns.subset and not part:
+            raise unknown("subset", columns.subsets, table.column_names, where)
         for row in table.select([name for name in {image, text, own, part} if name is not None]).to_pylist():
             name = row[own] if own and isinstance(row[own], str) else f"{number:06d}"
-            named = row[part] if part and not subset and isinstance(row[part], str) else subset
+            named = str(row[part]) if part and (columns.subset or not subset) and row[part] is not None else subset
             yield Sample(printable(f"{subset}/{name}" if subset else name),
                          _picture(row[image], where.parent, f"{where.name} row {number}"), row[text] if text else None,
                          named)
