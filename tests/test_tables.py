@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import random
+import time
+from collections import Counter
 from pathlib import Path
 
 import datasets
@@ -11,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from test_bad_input import mutated
 from test_sources import lines, picture, refusal, shown
 
 from latexocr.data import pictures
 from latexocr.data.sources import load, stream
+from latexocr.errors import UserError
 
 
 def png(shade: int) -> bytes:
@@ -163,6 +168,37 @@ def test_a_broken_table_is_one_line(tmp_path, name, content):
         content = (tmp_path / name).read_bytes()[:-30]
     (tmp_path / name).write_bytes(content)
     assert name in refusal(str(tmp_path / name))
+
+
+def test_mutated_tables_are_read_or_one_line(tmp_path, monkeypatch):
+    """A broken offset must not reach pyarrow's accessors: they trust it, and the process would be gone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    whole, chance, outcomes = tables_in_bytes(tmp_path), random.Random(0), Counter()
+    for _ in range(500):
+        name = chance.choice(list(whole))
+        path = tmp_path / name
+        path.write_bytes(mutated(whole[name], chance))
+        start = time.perf_counter()
+        try:
+            load(str(path))
+            outcomes["read"] += 1
+        except UserError as e:
+            assert name in str(e) and "\n" not in str(e)
+            outcomes["refused"] += 1
+        assert time.perf_counter() - start < 20
+    assert min(outcomes.values()) > 50, "the mutations are too tame or too wild to show anything"
+
+
+def tables_in_bytes(folder: Path) -> dict[str, bytes]:
+    """A table as parquet, packed and plain, and in both formats of arrow."""
+    table, sinks = dataset(8).data.table, {name: pa.BufferOutputStream() for name in ("stream.arrow", "file.arrow")}
+    for sink, writer in zip(sinks.values(), (pa.ipc.new_stream, pa.ipc.new_file), strict=True):
+        with writer(sink, table.schema) as out:
+            out.write_table(table)
+    for packing in ("snappy", "none"):
+        pq.write_table(table, folder / f"{packing}.parquet", compression=packing)
+    return {**{name: sink.getvalue().to_pybytes() for name, sink in sinks.items()},
+            **{path.name: path.read_bytes() for path in folder.glob("*.parquet")}}
 
 
 def test_csv(tmp_path):

@@ -56,7 +56,7 @@ def row_samples(tables: Iterable[pa.Table], columns: Columns, where: Path, *, su
                 first: int = 0) -> Iterator[Sample]:
     """Samples of the rows of tables; numbered from `first` where they have no `id`, with their subset before it."""
     number = first
-    for table in tables:
+    for table in _sound(tables, where):
         image, text = _image_column(table.schema, columns, where), _text_column(table.schema, columns, where)
         own, part = (next((name for name in names if name in table.column_names), None)
                      for names in (("id",), columns.subsets))
@@ -110,12 +110,19 @@ def _tables(file: Path) -> Iterator[pa.Table]:
     except ImportError as e:
         raise UserError(f"{file}: parquet and arrow files need pyarrow. Install it: "
                         "pip install 'latexocr[train]'.") from e
+    for batch in _parquet(file) if file.suffix == ".parquet" else _arrow(file):
+        yield from (pa.Table.from_batches([batch.slice(start, BATCH)]) for start in range(0, len(batch), BATCH))
+
+
+def _sound(tables: Iterable[pa.Table], where: Path) -> Iterator[pa.Table]:
+    """The tables, each looked through before it is used: a broken one would end the process without a word."""
     try:
-        batches = _parquet(file) if file.suffix == ".parquet" else _arrow(file)
-        for batch in batches:
-            yield from (pa.Table.from_batches([batch.slice(start, BATCH)]) for start in range(0, len(batch), BATCH))
-    except (pa.ArrowException, OSError) as e:
-        raise UserError(f"{file}: cannot be read as {file.suffix[1:]} ({str(e).splitlines()[0]}). "
+        for table in tables:
+            table.validate(full=True)
+            yield table
+    except (OSError, ValueError, ArithmeticError, LookupError, MemoryError, NotImplementedError, TypeError) as e:
+        reason = " ".join(str(e).split())[:200] or type(e).__name__  # pyarrow raises what a broken file leads it to.
+        raise UserError(f"{where}: cannot be read as {where.suffix[1:] or 'a table'} ({reason}). "
                         "Is it whole? Fetch it again.") from e
 
 
