@@ -78,6 +78,8 @@ SYNTAX: Pairs = {
         (r"\hat{\bf x}", r"\hat{\mathbf x}"),
         (r"x_{\rm max}", r"x_{\mathrm{max}}"), (r"\Bbb R", r"\mathbb R"), (r"\frak g", r"\mathfrak g"),
         (r"\bold x", r"\mathbf x")],
+    "an alphabet takes the next token, be it an alphabet: neither has a letter then": [
+        (r"\mathcal\mathcal{L}", "L"), (r"\mathbf\mathrm{x}+1", "x+1")],
     "an alphabet does not reach what it has no sign for": [
         (r"\mathrm{12}", "12"), (r"\mathbf{\alpha}", r"\alpha"), (r"\mathrm{\Gamma}", r"\Gamma"),
         (r"\mathrm{a}\mathrm{b}", r"\mathrm{ab}"),
@@ -198,7 +200,9 @@ VISUAL: Pairs = {
         (r"\pmod n", r"(\mathrm{mod}\,n)"), (r"\arg\min", r"\operatorname{argmin}"),
         (r"\varlimsup_n", r"\overline{\lim}_n"),
         (r"\varinjlim", r"\underrightarrow{\lim}")],
-    "text by its letters": [(r"\text{for }x", r"\mathrm{for}\ x"), (r"\mbox{if $x$}", r"\text{if }x"),
+    "text by its letters": [
+        (r"\text{a--b}", r"\mathrm{a}\text{--}\mathrm{b}"),
+        (r"\text{for }x", r"\mathrm{for}\ x"), (r"\mbox{if $x$}", r"\text{if }x"),
         (r"\textit{ab}", r"\mathit{a}\,\mathit{b}"),
                             (r"\text{a, b}", r"\mathrm a,\mathrm b"), (r"\fbox{$x$}", r"\boxed{x}"),
                             (r"\emph{a}", r"\textit{a}")],
@@ -254,8 +258,13 @@ NEVER: Pairs = {
                            (r"\Sigma", r"\sum"), (r"\Pi", r"\prod"), (r"\in", r"\epsilon"), ("u", r"\mu"),
                            ("B", r"\beta"), ("p", r"\rho"), ("S", r"\int"),
                            (r"\ell", "l"), (r"\partial", "d"), (r"\Delta", r"\triangle"), (r"\upsilon", "v")],
+    "dashes and quotation marks of text": [
+        (r"\text{a--b}", r"\text{a-b}"), (r"\text{a--b}", r"\text{a-}\text{-b}"), (r"\text{a---b}", r"\text{a--b}"),
+        (r"\text{``a}", r"\text{`a}"), (r"\texttt{``}", r"\text{``}")],
     "font of a text": [(r"\text{that's}", r"\textbf{that's}"), (r"\text{a}", r"\texttt{a}")],
-    "alphabets": [(r"\mathbb R", "R"), (r"\mathcal L", "L"), (r"\mathbf x", "x"), (r"\boldsymbol\alpha", r"\alpha"),
+    "alphabets": [
+        (r"\mathcal\mathcal{L}", r"\mathcal{L}"),
+        (r"\mathbb R", "R"), (r"\mathcal L", "L"), (r"\mathbf x", "x"), (r"\boldsymbol\alpha", r"\alpha"),
         (r"\mathfrak g", "g"), (r"\mathcal A", r"\mathscr A"),
                   (r"\mathrm e", "e"), (r"\mathsf A", "A"), (r"\mathbb 1", "1"), (r"\mathit{ab}", "ab"),
                   (r"\text{if}", "if"), (r"\sin x", "sin x")],

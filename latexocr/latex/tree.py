@@ -6,6 +6,7 @@ and font switches are resolved while parsing: each letter carries its alphabet. 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,12 @@ def parse(tokens: Sequence[str], names: Mapping[str, str] = tex.ALIASES) -> tupl
         return Unparsable(str(stop) if isinstance(stop, _Stop) else _DEPTH_OF, parser.at)
 
 
+@functools.cache
+def _atoms(font: str) -> Mapping[str, Atom]:
+    """The node of each symbol that is itself, where this alphabet is on."""
+    return {token: Atom(token, font) for token in tex.STYLED} | {token: Atom(token) for token in tex.ATOMS}
+
+
 _END = frozenset({""})
 _BRACE = frozenset({"}"})
 _BRACKET = frozenset({"]"})
@@ -69,14 +76,11 @@ class _Parser:
             raise _Stop(_DEPTH_OF)
         found: list[Node] = []
         fraction: tuple[str, tuple[str, ...], tuple[Node, ...]] | None = None
-        tokens = self.tokens
+        tokens, atoms = self.tokens, _atoms(font)
         while (token := tokens[self.at]) not in stops:
-            if token in tex.STYLED:
+            if token in atoms:
                 self.at += 1
-                found.append(Atom(token, font))
-            elif token in tex.ATOMS:
-                self.at += 1
-                found.append(Atom(token))
+                found.append(atoms[token])
             elif token in ("^", "_", "'"):
                 self.scripts(found, font)
             elif token in plain.FRACTIONS or (token.startswith(r"\above") and not token[6:].isalpha()):
@@ -86,6 +90,7 @@ class _Parser:
             elif token in tex.FONT_SWITCHES:
                 self.at += 1
                 font = tex.FONT_SWITCHES[token]
+                atoms = _atoms(font)
             elif token in _LIMITS:
                 self.limits(found)
             else:
@@ -107,7 +112,7 @@ class _Parser:
             token = tex.SIGN_ALIASES.get(token, token)
             return Atom(token, font if token in tex.STYLED else "")
         if token in tex.FONT_COMMANDS:
-            return Group(self.argument(tex.FONT_COMMANDS[token]))
+            return Group(self.letters(tex.FONT_COMMANDS[token]))
         if token in tex.IN_BRACES:
             return Group((Atom(tex.IN_BRACES[token]),))
         if token in tex.ARGUMENTS or token.startswith(r"\textcolor{"):
@@ -159,6 +164,13 @@ class _Parser:
             body = (self.node(font),)
         self.depth -= 1
         return body
+
+    def letters(self, font: str) -> tuple[Node, ...]:
+        r"""What an alphabet is given. To TeX, `\mathbf\mathcal{L}` is `{\mathbf\mathcal}{L}`: neither reaches the L."""
+        if self.tokens[self.at] in tex.FONT_COMMANDS:
+            self.at += 1
+            return ()
+        return self.argument(font)
 
     def call(self, name: str, font: str) -> Node:
         option = None

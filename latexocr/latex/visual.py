@@ -219,15 +219,23 @@ def _text(node: Text) -> Nodes:
         return tuple(parts)
     font = tex.TEXT_FONTS.get(node.name, "mathit")
     shown: list[Node] = []
+    before = ""
     for token in tokenize(node.text):
         if (token[0] == "\\" and token not in tex.SPACES and not token[1:2].isalpha()) or len(token) == 1:
             if token in "'^_&#" or token == "\\\\":
                 return (Text(_TEXT_COMMANDS[font], node.text.strip()),)
-            if token not in "{}~":
+            if token == before and token in _LIGATURES and font != "mathtt":
+                shown[-1] = Text(_TEXT_COMMANDS[font], shown[-1].text + token)
+            elif token not in "{}~":
                 shown.append(_sign(tex.SIGN_ALIASES.get(token, token), font))
         elif token not in tex.SPACES and not token.startswith(tex.SPACE_PREFIXES):
             return (Text(_TEXT_COMMANDS[font], node.text.strip()),)
+        before = token
     return tuple(shown)
+
+
+_LIGATURES = frozenset("-`")
+r"""Two or three of them in a row are a dash or a quotation mark, but in \texttt; a ' is left as written."""
 
 
 TEXT_SIGNS = frozenset("-()[]?!/+=")
