@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from latexocr.bench.page import Chart, render
+from latexocr.bench.charts import Point, by_label
+from latexocr.bench.page import render
 from latexocr.data.audit import FAULTS, Audit, Finding
 from latexocr.data.overlap import KINDS, Match
 from latexocr.records import Sample
@@ -55,9 +56,9 @@ def audit_page(report: Audit, samples: Sequence[Sample], data: str, against: Seq
     seen = report.overlap.counts if report.overlap else {}
     buttons = [(name, n) for name, n in [*counts.items(), *((f"seen-{kind}", n) for kind, n in seen.items())] if n]
     most = max(report.lengths.values(), default=0)
-    lengths = Chart("Lengths", "Share of the samples by tokens of the reference.", list(report.lengths),
-                    {"samples": [n / max(report.n, 1) for n in report.lengths.values()]}, "bars",
-                    top=max(0.2, -(-5 * most // max(report.n, 1)) / 5))
+    lengths = by_label("Lengths", "Share of the samples by tokens of the reference.", list(report.lengths),
+                       {"samples": [Point(0, n / max(report.n, 1)) for n in report.lengths.values()]}, kind="bars",
+                       top=max(0.2, -(-5 * most // max(report.n, 1)) / 5))
     return render("audit.html.jinja", report=report, data=data, test_data=test_data, counts=counts, faults=FAULTS,
                   kinds=KINDS, seen=seen, examples=examples, buttons=buttons, chart=lengths, most=SHOWN,
                   repeated=list(report.repeated.items())[:REPEATED])

@@ -5,101 +5,181 @@ Takes a Report and the samples it is about, gives HTML. Computes no score.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from latexocr.bench.judge import HEADLINE, LEVELS, Report, Row
-from latexocr.bench.page import Chart, render
-from latexocr.bench.report import KINDS, SHOWN, label, p_value, shown, signed, verdict, warnings
+from latexocr.bench import report_charts
+from latexocr.bench.changes import Change, changes
+from latexocr.bench.charts import Forest, forest
+from latexocr.bench.judge import HEADLINE, LEVELS, Report
+from latexocr.bench.mistakes import Confusion
+from latexocr.bench.page import mathml, render
+from latexocr.bench.page_rows import blocks, index, packed
+from latexocr.bench.report import KINDS, SHOWN, interval, label, p_value, shown, signed, verdict_line, warnings
+from latexocr.bench.robust import Robust
+from latexocr.bench.slices import Slice
 from latexocr.records import Sample
 from latexocr.scoring.metrics import Comparison
 
-GALLERY = {"losses": 60, "wins": 60, "both-wrong": 60, "wrong": 160, "both-right": 20, "right": 40}
-"""Most examples of each outcome on the page, in the order shown."""
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
-EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
-"""Upper edges of the bins of the histogram of edit distances; the first bin is exactly 0."""
+MAIN = (*LEVELS.values(), "edit_distance", "bleu", "exprate_1")
+"""Metrics that are shown at once; the others stand behind a click."""
 
+EXAMPLES = 3
+CONFUSIONS = 15
 
-def outcome(row: Row) -> str:
-    """What an example shows: wins, losses, both-wrong or both-right; with one column, right or wrong."""
-    correct = [answer.correct for answer in row.answers.values()]
-    if len(correct) == 1:
-        return "right" if correct[0] else "wrong"
-    return {(True, True): "both-right", (False, False): "both-wrong",
-            (False, True): "wins", (True, False): "losses"}[correct[0], correct[1]]
-
-
-def _gallery(report: Report, samples: Sequence[Sample]) -> list[tuple[Sample, Row, str]]:
-    """Examples with picture: a few of each outcome, evenly spaced through the set, so that no choice is ours."""
-    picked = []
-    for kind, most in GALLERY.items():
-        rows = [i for i, row in enumerate(report.rows) if outcome(row) == kind]
-        step = max(1.0, len(rows) / most)
-        picked += [(samples[i], report.rows[i], kind) for i in rows_at(rows, step)]
-    return picked
-
-
-def rows_at(rows: Sequence[int], step: float) -> list[int]:
-    return [rows[int(k * step)] for k in range(int(len(rows) / step + 1e-9))]
-
-
-def _charts(report: Report) -> list[Chart]:
-    columns = list(report.scores)
-    values = {name: {s.metric: s.value for s in scores} for name, scores in report.scores.items()}
-    levels = Chart("Exact match by level of equality",
-                   "From identical strings to lenient reading. The rise is dialect; what then is missing, recognition.",
-                   [level.name.lower() for level in LEVELS],
-                   {name: [values[name][key] for key in LEVELS.values()] for name in columns}, "curve")
-    lengths = [s for s in report.slices if s.kind == "length"]
-    by_length = Chart("Exact match by length", "Visual level, by tokens of the reference.",
-                      [s.name.split(" tokens")[0].replace(" to ", "–").replace(" or more", "+") for s in lengths],
-                      {name: [s.scores[name].value for s in lengths] for name in columns}, "curve")
-    bars = {name: _histogram([row.answers[name].edit_distance for row in report.rows]) for name in columns}
-    top = max(0.2, math.ceil(max(max(b) for b in bars.values()) * 5) / 5)
-    edits = Chart("Edit distance", "Share of samples by token edits over the longer length; first, no edit at all.",
-                  [f"{edge:g}" for edge in EDGES], bars, "bars", top=top)
-    return [levels, by_length, edits]
-
-
-def _histogram(distances: Sequence[float]) -> list[float]:
-    """Share of the distances in each bin of EDGES."""
-    bins = Counter(next(i for i, edge in enumerate(EDGES) if distance <= edge + 1e-9) for distance in distances)
-    return [bins[i] / len(distances) for i in range(len(EDGES))]
-
-
-def _ledger(report: Report) -> dict[str, dict[str, int]]:
-    counts = {name: Counter(row.answers[name].failure for row in report.rows) for name in report.scores}
-    found = {kind for counter in counts.values() for kind in counter}
-    known = [kind for kind in KINDS if kind in found]
-    return {kind: {name: counts[name][kind] for name in counts} for kind in known + sorted(found - set(KINDS))}
-
-
-def _tone(c: Comparison) -> str:
-    """Green or red only where the interval leaves out zero."""
-    if c.low <= 0 <= c.high:
-        return "soft"
-    return "good" if (c.delta > 0) == SHOWN[c.metric].higher_is_better else "bad"
+COSTS = {
+    "n": "pictures measured", "at_once": "pictures at once", "pictures_per_s": "pictures per second",
+    "tokens_per_s": "tokens per second", "p50_s": "half of the answers within, s", "p95_s": "95 % within, s",
+    "alone_p50_s": "one at a time: half within, s", "alone_p95_s": "one at a time: 95 % within, s",
+    "memory_mb": "memory, MB", "gpu_memory_mb": "GPU memory, MB", "dollars_per_1000": "dollars for 1,000 pictures",
+}
 
 
 def page(report: Report, samples: Sequence[Sample]) -> str:
     """The report as one page that loads nothing from anywhere."""
     columns = list(report.scores)
-    compared = {c.metric: c for c in report.comparisons}
-    lines = [{"label": label(s.metric), "metric": SHOWN[s.metric], "comparison": compared.get(s.metric),
-              "scores": [report.scores[name][i] for name in columns]} for i, s in enumerate(report.scores[columns[0]])]
-    run = next(iter(report.runs.values()), None)
-    outcomes = Counter(outcome(row) for row in report.rows)
     names = [report.runs[name].model if name in report.runs else name for name in columns]
+    run = next(iter(report.runs.values()), None)
+    lines, changed = _lines(report), changes(report)
     return render(
-        "report.html.jinja", report=report, columns=columns, lines=lines, charts=_charts(report),
-        ledger=_ledger(report), title=f"{names[1]} against {names[0]}" if len(names) > 1 else names[0],
-        data=run.data if run else "",
-        verdict=verdict(report), warnings=warnings(report), tally=compared.get(HEADLINE), kinds=KINDS,
-        gallery=_gallery(report, samples),
-        outcomes={kind: f"{min(n, most)} of {n}" if n > most else n
-                  for kind, most in GALLERY.items() if (n := outcomes[kind])},
-        singular={kind: {"wins": "win", "losses": "loss"}.get(kind, kind.replace("-", " ")) for kind in GALLERY},
-        chosen="evenly spaced within each outcome", shown=shown, signed=signed, p_value=p_value, tone=_tone,
+        "report.html.jinja", report=report, columns=columns, others=columns[1:], data=run.data if run else "",
+        title=f"{' and '.join(names[1:])} against {names[0]}" if names[1:] else names[0],
+        verdicts=_verdicts(report, changed), warnings=warnings(report),
+        changes={name: _examples(change) for name, change in changed.items()},
+        main=[line for line in lines if line.metric in MAIN], rest=[line for line in lines if line.metric not in MAIN],
+        headline=HEADLINE, charts=report_charts.shape(report), confidence=report_charts.confidence(report),
+        robustness=report_charts.robustness(report), forest=_forest(report), losses=_losses(report),
+        places_of_parts=_parts(report), steps=[(step, _lost(report, step)) for step in report.robustness],
+        outcomes=_outcomes(report), ledger=_ledger(report), kinds=KINDS, costs=_costs(report),
+        confusions=report.confusions[:CONFUSIONS], examples_of=_example_ids, sign=_sign,
+        places={row.id: i for i, row in enumerate(report.rows)},
+        index=packed(index(report)), blocks=blocks(report.rows, samples),
+        shown=shown, signed=signed, p_value=p_value, tone=_tone,
     )
+
+
+class Mark(NamedTuple):
+    """One interval to draw: the column's number, then value and ends."""
+
+    column: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric of all columns."""
+
+    metric: str
+    label: str
+    unit: str
+    arrow: str
+    scores: Mapping[str, Any]
+    comparisons: Mapping[str, Comparison]
+
+
+def _lines(report: Report) -> list[Line]:
+    scores = {name: {score.metric: score for score in column} for name, column in report.scores.items()}
+    compared = {name: {c.metric: c for c in column} for name, column in report.comparisons.items()}
+    return [Line(metric, label(metric), SHOWN[metric].unit, "↑" if SHOWN[metric].higher_is_better else "↓",
+                 {name: column[metric] for name, column in scores.items()},
+                 {name: column[metric] for name, column in compared.items() if metric in column})
+            for metric in next(iter(scores.values()))]
+
+
+def _tone(c: Comparison) -> str:
+    """Green or red only where the verdict is that there is a difference."""
+    return {"better": "good", "worse": "bad"}.get(c.verdict, "soft")
+
+
+def _verdicts(report: Report, changed: Mapping[str, Change]) -> list[tuple[int, str, str]]:
+    """Number of the column, headline and sentence: of each column but the base, or of the only one."""
+    if not changed:
+        [(name, scores)] = report.scores.items()
+        found = next(score for score in scores if score.metric == HEADLINE)
+        return [(0, f"{name} reads {shown(found.value, HEADLINE)} % of the formulas",
+                 f"Exact match (visual): {interval(found)} %, n = {found.n}.")]
+    return [(i, change.heading(), verdict_line(report.scores, name, report.comparisons[name]))
+            for i, (name, change) in enumerate(changed.items(), 1)]
+
+
+def _examples(change: Change) -> dict[str, Any]:
+    return {"of": change, "lost": _spread(change.lost), "won": _spread(change.won)}
+
+
+def _spread(rows: Sequence[int]) -> list[int]:
+    """A few of the rows, evenly spaced, so that no choice is ours."""
+    n = min(len(rows), EXAMPLES)
+    return [rows[(2 * k + 1) * len(rows) // (2 * n)] for k in range(n)]
+
+
+def _forest(report: Report) -> Forest:
+    """The scale of the parts' differences from the base, or of their scores where there is one column."""
+    intervals = [c for part in report.slices for c in part.comparisons.values()]
+    intervals = intervals or [score for part in report.slices for score in part.scores.values()]
+    return forest([end for one in intervals for end in (one.low, one.high)], signed=bool(report.comparisons))
+
+
+def _parts(report: Report) -> dict[str, list[tuple[int, Slice, list[Mark]]]]:
+    """By kind, the parts: place among all, scores, and the intervals to draw."""
+    columns, found = list(report.scores), {}
+    for i, part in enumerate(report.slices):
+        marks = [Mark(columns.index(name), c.delta, c.low, c.high) for name, c in part.comparisons.items()]
+        if not report.comparisons:
+            marks = [Mark(k, score.value, score.low, score.high) for k, score in enumerate(part.scores.values())]
+        found.setdefault(part.kind, []).append((i, part, marks))
+    return found
+
+
+def _lost(report: Report, step: Robust) -> list[Mark]:
+    columns = list(report.scores)
+    return [Mark(columns.index(name), loss.value, loss.low, loss.high) for name, loss in step.losses.items()]
+
+
+def _ledger(report: Report) -> dict[str, list[int]]:
+    """Kind of failure -> answers of each column, for the kinds that occur."""
+    found = {kind for counts in report.ledger.values() for kind, n in counts.items() if n}
+    known = [kind for kind in KINDS if kind in found]
+    return {kind: [report.ledger[name].get(kind, 0) for name in report.scores]
+            for kind in known + sorted(found - set(KINDS))}
+
+
+def _example_ids(confusion: Confusion) -> list[str]:
+    """A few samples of a confusion, of any column, none twice."""
+    return list(dict.fromkeys(id for ids in confusion.ids.values() for id in ids))[:EXAMPLES]
+
+
+def _sign(token: str) -> Markup | str:
+    """A token as it looks, with its name; of none, the word."""
+    return mathml(token) or token or "nothing"
+
+
+def _losses(report: Report) -> Forest:
+    return forest([end for step in report.robustness for loss in step.losses.values() for end in (loss.low, loss.high)],
+                  signed=True)
+
+
+def _outcomes(report: Report) -> dict[str, tuple[str, int]]:
+    """What the samples can be filtered by, with the number of each: as the page's script calls it -> words, number."""
+    columns, rows = list(report.scores), [[a.correct for a in row.answers.values()] for row in report.rows]
+    found = {}
+    for i, name in enumerate(columns[1:], 1):
+        found[f"lost-{i}"] = f"{columns[0]} right, {name} wrong", sum(row[0] and not row[i] for row in rows)
+        found[f"won-{i}"] = f"{columns[0]} wrong, {name} right", sum(row[i] and not row[0] for row in rows)
+    every = {1: "", 2: "both "}.get(len(columns), "all ")
+    found["wrong"] = f"{every}wrong", sum(not any(row) for row in rows)
+    found["right"] = f"{every}right", sum(all(row) for row in rows)
+    return found
+
+
+def _costs(report: Report) -> dict[str, list[str]]:
+    """Name -> what each column has of it; only what at least one has."""
+    values = {words: [getattr(report.costs.get(name), key, None) for name in report.scores]
+              for key, words in COSTS.items()}
+    return {words: ["–" if value is None else f"{value:,.3g}" if value < 100 else f"{value:,.0f}" for value in row]
+            for words, row in values.items() if any(value is not None for value in row)}
