@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from latexocr.errors import UserError
-from latexocr.reading import GenerateConfig, Reader
+from latexocr.reading import Engine, GenerateConfig, Reader
 from latexocr.records import Prediction, Sample
 
 if TYPE_CHECKING:
@@ -40,11 +40,12 @@ class LatexOCRModel:
     """Whether hub models may be fetched."""
 
     @classmethod
-    def load(cls, name: str | Path = "builtin", *, device: str = "auto", dtype: str = "auto",
-             config: GenerateConfig | None = None, download: bool = False,
+    def load(cls, name: str | Path = "builtin", *, engine: Engine = "transformers", device: str = "auto",
+             dtype: str = "auto", config: GenerateConfig | None = None, download: bool = False,
              trust_remote_code: bool = False) -> LatexOCRModel:
         """Load "builtin", the folder of a model or an adapter, a hub name, or a server by its URL (http://host:8000/v1).
 
+        `engine` is what runs a model in this process; vLLM chooses the device, and reads with whole models only.
         Nothing is fetched from a hub unless `download` is set. A server that wants a key gets that of the environment
         variable OPENAI_API_KEY. Raises UserError where there is no such model.
         """
@@ -54,11 +55,13 @@ class LatexOCRModel:
 
             key = os.environ.get("OPENAI_API_KEY")
             return cls(str(name), ServedReader(str(name), config=config, api_key=key))
-        from latexocr.reading.local import load_model
-
-        reader = load_model(name, device=device, dtype=dtype, config=config, download=download,
-                            trust_remote_code=trust_remote_code)
-        return cls(str(name), reader, download)
+        options = {"device": device, "dtype": dtype, "config": config, "download": download,
+                   "trust_remote_code": trust_remote_code}
+        if engine == "vllm":
+            from latexocr.reading.vllm import load_model
+        else:
+            from latexocr.reading.local import load_model
+        return cls(str(name), load_model(name, **options), download)
 
     @overload
     def transcribe(self, images: Picture) -> Prediction: ...

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from latexocr.reading import GenerateConfig
-from latexocr.reading.decoding import LOOP, Loops
+from latexocr.reading.decoding import LOOP, PERIOD, Loops, loop_end
 from latexocr.reading.local import load_model
 from tests.conftest import drawn
 
@@ -38,6 +42,19 @@ def test_only_the_row_in_question_ends_and_where_it_ended_is_kept():
     assert watch(rows(fine, round_and_round), None).tolist() == [False, True]
     watch(rows([*fine, 1], [*round_and_round, 3]), None)
     assert watch.ended == {1: LOOP}
+
+
+PIECE = st.lists(st.integers(0, 3), min_size=1, max_size=PERIOD + 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(PIECE, st.integers(1, 90)), max_size=4))
+def test_a_finished_answer_is_cut_where_a_growing_one_is_ended(pieces):
+    tokens = list(itertools.chain.from_iterable(piece * times for piece, times in pieces))[:300]
+    watch = Loops(PROMPT)
+    growing = (length for length in range(1, len(tokens) + 1) if watch(rows(tokens[:length]), None).item())
+    assert loop_end(tokens) == next(growing, None)
+    assert loop_end([str(token) for token in tokens]) == loop_end(tokens)
 
 
 def test_a_model_that_only_repeats_itself_is_stopped_early(tiny_model, monkeypatch):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from latexocr.reading import GenerateConfig
+from latexocr.reading import Engine, GenerateConfig
 
 if TYPE_CHECKING:
     from latexocr.bench.folder import Run
@@ -32,6 +32,8 @@ class Verb:
 
 @dataclass(frozen=True)
 class Loading:
+    engine: Engine = "transformers"
+    """What runs a model in this process: transformers, or vllm, which is faster for many pictures on a GPU."""
     device: str = "auto"
     """Where a model runs in this process: auto, cpu, cuda or mps."""
     dtype: str = "auto"
@@ -55,4 +57,8 @@ def run_record(model: str, data: str, samples: Sequence[Sample], generate: Gener
 
     settings = {**asdict(generate), "dtype": loading.dtype}
     del settings["batch_size"]
+    if not settings["prompt"]:
+        del settings["prompt"]  # The model's own choice, as in runs from before there was another.
+    if loading.engine != "transformers":
+        settings["engine"] = loading.engine
     return describe(model, data, samples, settings, download=loading.download)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from latexocr.records import Prediction, Sample
 
+Engine = Literal["transformers", "vllm"]
+"""What runs a model in this process."""
 BATCH = 16
 """Pictures that a model in this process reads together, unless told otherwise."""
 
@@ -25,7 +27,7 @@ class GenerateConfig:
     batch_size: int | None = None
     """Pictures read together, or requests in flight to a server. Unless given: 16, or what the server's times allow."""
     prompt: str = ""
-    """Name of a prompt (reading/conversation.py). Unless given: what the model was tuned with, or the best of its base."""
+    """Name of a prompt (reading/conversation.py). Unless given: what it was tuned with, or the best of its base."""
 
 
 class Reader(Protocol):

@@ -1,10 +1,12 @@
-"""What watches an answer as transformers generates it: the probability of each token, and whether it goes in circles.
+"""What watches an answer: the probability of each token, and whether it goes in circles.
 
-Takes what `generate` hands to its processors and criteria. Knows nothing of pictures or formulas.
+Takes what transformers' `generate` hands to its processors and criteria, or the tokens of an answer that another engine
+has finished. Knows nothing of pictures or formulas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,3 +61,22 @@ class ChosenProbabilities:
 
         self._settle(answers[:, -1])
         return torch.cat(self._chosen, dim=1)
+
+
+def loop_end(tokens: Sequence[object]) -> int | None:
+    """How many tokens of a finished answer `Loops` would have let stand; None where it does not go in circles.
+
+    For readers whose model runs elsewhere: with this their answers are those of a model in this process.
+    """
+    ends = [end for period in range(1, PERIOD + 1) if (end := _periodic(tokens, period))]
+    return min(ends, default=None)
+
+
+def _periodic(tokens: Sequence[object], period: int) -> int | None:
+    """Length of the shortest beginning whose last `LOOP` tokens repeat a piece of this length."""
+    same = 0
+    for place in range(period, len(tokens)):
+        same = same + 1 if tokens[place] == tokens[place - period] else 0
+        if same == LOOP - period:
+            return place + 1
+    return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from latexocr.records import Prediction, Sample, failure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from transformers import PreTrainedModel, ProcessorMixin
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -192,7 +192,7 @@ class LocalReader:
         size = self.config.batch_size or BATCH
         with ThreadPoolExecutor(max_workers=2) as pool:
             while window := list(itertools.islice(samples, WINDOW * size)):
-                yield from self._read_window(window, list(pool.map(_picture, window)))
+                yield from self._read_window(window, list(pool.map(prepared, window)))
 
     def _read_window(self, samples: list[Sample], pictures: list[Image | UserError]) -> Iterator[Prediction]:
         """Predictions of a window: batches of like size, handed on as soon as all before them are there."""
@@ -243,13 +243,20 @@ class LocalReader:
     def _prediction(self, sample: Sample, tokens: list[int], log_probabilities: list[float]) -> Prediction:
         end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
         said = tokens if end is None else tokens[:end]
-        counted = log_probabilities[:len(said) + (end is not None)]
-        reply = self.processor.tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Prediction(sample.id, formula(reply), reply, tokens=len(said), stop="length" if end is None else "end",
-                          confidence=math.exp(sum(counted) / len(counted)))
+        return answered(sample, said, log_probabilities[:len(said) + (end is not None)], ended=end is not None,
+                        tokenizer=self.processor.tokenizer)
 
 
-def _picture(sample: Sample) -> Image | UserError:
+def answered(sample: Sample, tokens: Sequence[int], log_probabilities: Sequence[float], *, ended: bool,
+             tokenizer: PreTrainedTokenizerBase) -> Prediction:
+    """The prediction of an answer's tokens; `log_probabilities` also has that of the end token, where it `ended`."""
+    reply = tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return Prediction(sample.id, formula(reply), reply, tokens=len(tokens), stop="end" if ended else "length",
+                      confidence=math.exp(sum(log_probabilities) / len(log_probabilities)))
+
+
+def prepared(sample: Sample) -> Image | UserError:
+    """The picture of a sample as models see it, or why there is none."""
     try:
         return prepare(sample.image)
     except UserError as e:
