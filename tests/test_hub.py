@@ -23,13 +23,9 @@ CONFIGS = ("small", "full")
 
 @pytest.fixture(autouse=True)
 def no_network(tmp_path, monkeypatch):
-    """The hub does not answer, and the caches are those of the test."""
-    import httpx
-
-    def nobody(*args: object, **options: object) -> None:
-        raise httpx.ConnectError("Name or service not known")
-
-    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", nobody)
+    """The hub does not answer: nobody listens at that port. The caches are those of the test."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "prepared")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "fetched"))
 
@@ -113,6 +109,35 @@ def test_without_a_network_one_line_says_so_at_once(name):
 @pytest.mark.parametrize("name", ["a b", "a/b/c", "", "../x", "-", "a\nb"])
 def test_no_name_of_a_data_set(name):
     assert "not the name of a hub data set. Expected hf:OWNER/NAME" in refusal(f"hf:{name}")
+
+
+def test_with_the_hub_switched_off_the_line_is_the_same(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert "the hub cannot be reached" in refusal("hf:owner/name")
+
+
+BROKEN = {"a.parquet": b"PAR1 no more", "a.jsonl": b"{broken", "a.csv": b'a,b\n1,2,3,4\n"x', "a.zip": b"no archive",
+          "README.md": b"---\nconfigs:\n- config_name: [x\n---\n", "NAME.py": b"raise SystemExit(3)"}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_copy_is_one_line_and_its_code_is_not_run(tmp_path, name):
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / name.replace("NAME", "copy")).write_bytes(BROKEN[name])
+    said = refusal(f"hf:{tmp_path / 'copy'}")
+    assert said.startswith(f"hf:{tmp_path / 'copy'}: cannot be") and "An error occurred" not in said
+
+
+def test_a_broken_cache_is_one_line(tmp_path):
+    folder = repository(tmp_path / "copy/name")
+    builder = datasets.load_dataset_builder(str(folder), "small")
+    builder.download_and_prepare()
+    where = tmp_path / "prepared" / "owner___name" / "small" / "0.0.0" / "0123456789abcdef"
+    shutil.copytree(builder.cache_dir, where)
+    for file in where.glob("*.arrow"):
+        file.with_name("name-" + file.name.rpartition("-")[2]).write_bytes(file.read_bytes()[:-400])
+        file.unlink()
+    assert "hf:owner/name: cannot be" in refusal("hf:owner/name:small")
 
 
 def test_a_set_that_the_hub_does_not_have(monkeypatch):

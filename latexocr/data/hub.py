@@ -2,7 +2,8 @@
 
 Takes what stands after `hf:`, gives `Sample`s in a stable order. A set that is not on this machine is fetched, because
 a SPEC that names it asks for it: a line says so first. What `datasets` keeps is read from its cache, memory-mapped,
-so a large set does not fill the memory. Code that comes with a data set is never run. Needs the package `datasets`.
+so a large set does not fill the memory. Code that comes with a data set is never run. Needs the package `datasets`,
+which raises whatever its readers and its HTTP client of the day do: any exception of it is a set that cannot be read.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _builder(name: str, parts: list[str]) -> tuple[DatasetBuilder, str]:
         for source, (config, split) in itertools.product(_sources(name, reachable=reachable), readings):
             try:
                 builder = datasets.load_dataset_builder(source, config)
-            except (ValueError, OSError) as e:
+            except Exception as e:
                 reason = e
                 continue
             if reachable and not isdir(name):
@@ -96,26 +97,32 @@ def _sources(name: str, *, reachable: bool) -> Iterator[str]:
 
 
 def _refused(name: str, reason: Exception, *, reachable: bool) -> UserError:
-    said = " ".join(str(reason).split())
+    said = _said(reason)
     if choice := re.search(r"(?:Available|available configs|in the cache): \[?(.*?)(?:\]| Please|$)", said):
         names = choice[1].replace("'", "")
         return UserError(f"hf:{name}: which configuration? There are {names}: give hf:{name}:CONFIG.")
     if reachable:
-        return UserError(f"hf:{name}: cannot be read as a data set ({said[:200]}).")
+        return UserError(f"hf:{name}: cannot be read as a data set ({said}).")
     return UserError(f"hf:{name}: not in this machine's cache, and the hub cannot be reached. "
                      f"{LOCAL.format(name=name)}")
+
+
+def _said(reason: BaseException) -> str:
+    """What an exception says, in one short line; `datasets` hides the reason behind "An error occurred"."""
+    while reason.__cause__:
+        reason = reason.__cause__
+    return " ".join(str(reason).split())[:200] or type(reason).__name__
 
 
 def _reachable(name: str) -> bool:
     """Whether the hub answers, asked once: `datasets` itself would try for half a minute. Says when it has no such set.
     """
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         HfApi().dataset_info(name, timeout=PATIENCE)
-    except (httpx.HTTPError, OfflineModeIsEnabled, OSError) as e:
+    except Exception as e:
         if isinstance(e, HfHubHTTPError) and e.response.status_code in (401, 403, 404):
             raise UserError(f"hf:{name}: the hub has no such data set, or gives it only to those logged in "
                             f"(`hf auth login`). Expected {FORM}.") from e
@@ -153,6 +160,6 @@ def _prepared(name: str, builder: DatasetBuilder) -> DatasetDict:
     try:
         builder.download_and_prepare()
         return builder.as_dataset()
-    except (OSError, ValueError) as e:
-        raise UserError(f"hf:{name}: cannot be fetched or read ({' '.join(str(e).split())[:200]}). "
-                        f"{LOCAL.format(name=name)}") from e
+    except Exception as e:
+        advice = "Is it whole? Fetch it again." if isdir(name) else LOCAL.format(name=name)
+        raise UserError(f"hf:{name}: cannot be fetched or read ({_said(e)}). {advice}") from e
