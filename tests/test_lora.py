@@ -136,12 +136,13 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tuned, tiny_
 @pytest.mark.parametrize("samples, options, said", [
     (None, {}, "--data"),
     ([], {}, "None of 0"),
-    ([Sample("a", Path("gone.png"), "x")], {}, "None of 1"),
+    ([Sample("a", Path("gone.png"), "x"), *drawn(2)], {}, "1 of 3 pictures cannot be read: a (there is no such file)"),
+    ([Sample("a", Path("gone.png"), "x")], {"skip_unreadable": True}, "None of 1"),
     ([replace(drawn(1)[0], latex=None)], {}, "None of 1"),
     (drawn(3), {"max_tokens": 0}, "None of 3"),
     (drawn(3), {"backend": "unsloth"}, "--backend peft"),
     (drawn(3), {"model": "no/such/model"}, "no/such/model"),
-], ids=["no data", "empty", "missing pictures", "no formulas", "too long", "unsloth without GPU", "no model"])
+], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "unsloth without GPU", "no model"])
 def test_what_cannot_be_trained_is_one_line(tiny_model, tmp_path, samples, options, said):
     import torch
 

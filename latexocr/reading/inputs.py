@@ -7,11 +7,15 @@ Knows nothing of weights, answers or losses.
 from __future__ import annotations
 
 import inspect
+import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from latexocr.errors import UserError
+from latexocr.reading import ernie_remote
+from latexocr.reading.conversation import PROMPT, conversation
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -62,6 +66,33 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def model_type(folder: Path) -> str:
+    """The `model_type` of a model folder's configuration. Raises UserError where there is none."""
+    return str(_configuration(folder).get("model_type", ""))
+
+
+def tuned_with(folder: Path) -> str:
+    """The name of the prompt that an adapter or an export was tuned with, by its run.json; "" where that says none."""
+    try:
+        return str(json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]["prompt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def needs_remote_code(folder: Path) -> bool:
+    """Whether transformers has no class for this model: then the folder brings its own (auto_map)."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    return model_type(folder) not in CONFIG_MAPPING and "auto_map" in _configuration(folder)
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as e:
+        raise UserError(f"{folder}: config.json cannot be read ({_first_line(e)}).") from e
+
+
 def load_processor(folder: Path, *, trust_remote_code: bool = False) -> ProcessorMixin:
     """The processor of a model folder, for pictures and text.
 
@@ -74,7 +105,9 @@ def load_processor(folder: Path, *, trust_remote_code: bool = False) -> Processo
     options = {"trust_remote_code": trust_remote_code, "local_files_only": True}
     try:
         cls = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(folder, **options)), AutoProcessor)
-        if "video_processor" in inspect.signature(cls.__init__).parameters:
+        if needs_remote_code(folder):
+            processor = AutoProcessor.from_pretrained(folder, **options)
+        elif "video_processor" in inspect.signature(cls.__init__).parameters:
             processor = _without_video(cls, folder)
         else:
             processor = AutoProcessor.from_pretrained(folder, backend="pil", **options)
@@ -82,6 +115,8 @@ def load_processor(folder: Path, *, trust_remote_code: bool = False) -> Processo
         raise UserError(f"{folder}: its processor cannot be loaded ({_first_line(e)}). A vision-language model with "
                         "tokenizer, chat template and image processor is needed.") from e
     if getattr(processor, "chat_template", None) is None:
+        processor.chat_template = processor.tokenizer.chat_template  # where older checkpoints keep it
+    if processor.chat_template is None:
         raise UserError(f"{folder}: no chat template (chat_template.jinja), so there is no way to ask this model.")
     return processor
 
@@ -116,13 +151,54 @@ def copy_processor(base: Path, folder: Path) -> None:
 
 
 def render(processor: ProcessorMixin, messages: list[dict[str, Any]], *, ask: bool) -> str:
-    """The text of a conversation by the model's own template; with `ask`, up to where the answer begins."""
-    return processor.apply_chat_template(messages, add_generation_prompt=ask, tokenize=False)
+    """The text of a conversation by the model's own template; with `ask`, up to where the answer begins.
+
+    Models that think before they answer are asked not to: their templates then write an empty thinking part.
+    """
+    return processor.apply_chat_template(messages, add_generation_prompt=ask, tokenize=False, enable_thinking=False)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a model's template writes around an answer; the same for every picture."""
+
+    question: str
+    """Up to where the answer begins, the placeholder of the picture in it."""
+    ending: str
+    """From the end token on."""
+
+    def answered(self, latex: str) -> str:
+        """The text that training shows: the question as in use, the formula, and what ends it.
+
+        Templates write an answered question otherwise than an open one where the model can think; so it is put
+        together from the open one, and what is learned is what is asked.
+        """
+        return self.question + latex + self.ending
+
+
+def frame(processor: ProcessorMixin, prompt: str = PROMPT) -> Frame:
+    """The frame of a processor's template. Raises UserError where the template leaves the answer out or changes it."""
+    answer = "x^{2}"
+    question = render(processor, conversation(None, prompt=prompt), ask=True)
+    whole = render(processor, conversation(None, answer, prompt), ask=False)
+    _, found, ending = whole.rpartition(answer)
+    if not found:
+        raise UserError(f"The chat template of this model does not write the answer as it is (found {whole[-80:]!r}, "
+                        f"expected {answer!r} in it), so this model cannot be tuned.")
+    return Frame(question, ending)
 
 
 def encode(processor: ProcessorMixin, texts: list[str], images: list[Image], *,
            side: Literal["left", "right"]) -> BatchFeature:
-    """Tensors of rendered texts with one picture each, padded on the given side."""
+    """Tensors of rendered texts with one picture each, padded on the given side.
+
+    Every key that a processor gives is carried, so a family has what it needs: Qwen-VL, PaddleOCR-VL and GLM-OCR
+    `mm_token_type_ids`, by which the model finds the positions of picture tokens; ERNIE-4.5-VL also
+    `moe_mm_token_type_ids`, by which it sends tokens to text or vision experts (without them all go to the text
+    experts, in silence). ERNIE's remote code has inputs of other names: see `ernie_remote`.
+    """
+    if type(processor).__name__ == ernie_remote.PROCESSOR:
+        return ernie_remote.encode(processor, texts, images, side=side)
     return processor(text=texts, images=[[image] for image in images], padding=True, padding_side=side,
                      add_special_tokens=adds_special_tokens(processor, texts[0]), return_tensors="pt")
 

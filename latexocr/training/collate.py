@@ -1,21 +1,25 @@
-"""Samples -> the batches a model learns from, one collator for every family.
+"""Samples -> the batches a model learns from, one collator for every family and both engines.
 
 Takes indices into a list of samples, gives tensors with labels on the answer and its end token alone.
 Knows nothing of optimisers, adapters or files.
+
+TRL's and Unsloth's own collators do not do: their prompt/completion form loses `moe_mm_token_type_ids` (native
+ERNIE-4.5-VL stops with an IndexError), TRL's `messages` form puts the loss on prompt and picture tokens as well, and
+Unsloth's shrinks pictures. What each family needs beyond that is said in `reading.inputs.encode`, which use shares.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from latexocr.errors import UserError
-from latexocr.reading.conversation import conversation
-from latexocr.reading.images import prepare
-from latexocr.reading.inputs import adds_special_tokens, encode, render
-from latexocr.records import Sample
+from latexocr.reading import ernie_remote
+from latexocr.reading.conversation import PROMPT
+from latexocr.reading.inputs import Frame, adds_special_tokens, encode, frame
+from latexocr.training.pictures import Prepared
 
 if TYPE_CHECKING:
     import torch
@@ -27,64 +31,76 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
-class Collator:
-    """The tensors of some samples: what the processor gives, padded on the right, and `labels`.
+class Example:
+    """What a sample is to a model that learns: its prepared picture, and its formula as it is to be said."""
 
-    Pictures are prepared and conversations written here, as in use, batch by batch (in the loader's processes).
-    """
+    id: str
+    picture: Prepared
+    latex: str
+
+
+@dataclass(frozen=True)
+class Collator:
+    """The tensors of some examples: what the processor gives, padded on the right, and `labels`."""
 
     processor: ProcessorMixin
-    samples: Sequence[Sample]
+    examples: Sequence[Example]
     ends: Collection[int]
     """Tokens that end an answer."""
+    prompt: str = PROMPT
 
     def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, torch.Tensor]:
-        """The batch of rows that name samples by their "sample" index."""
-        samples = [self.samples[row["sample"]] for row in rows]
-        pictures, formulas = [], []
-        for sample in samples:
-            try:
-                pictures.append(prepare(sample.image))
-                formulas.append(sample.latex)
-            except UserError as e:
-                print(f"Left out of a batch: {sample.id}: {e}", file=sys.stderr)
-        if not pictures:
-            raise UserError(f"No picture of {', '.join(sample.id for sample in samples)} can be read. Check the data.")
-        return self.batch(pictures, formulas)
+        """The batch of rows that name examples by their "sample" index."""
+        examples = [self.examples[row["sample"]] for row in rows]
+        return self.batch([example.picture.image() for example in examples], [example.latex for example in examples])
 
     def batch(self, pictures: Sequence[Image], formulas: Sequence[str]) -> dict[str, torch.Tensor]:
         """The batch of prepared pictures and their formulas."""
-        texts = [render(self.processor, conversation(*pair), ask=False) for pair in zip(pictures, formulas)]
-        answers = [answer_tokens(self.processor, *pair, ends=self.ends) for pair in zip(pictures, formulas)]
+        texts = [self.frame.answered(latex) for latex in formulas]
+        answers = [self.answer_tokens(latex) for latex in formulas]
         inputs = dict(encode(self.processor, texts, list(pictures), side="right"))
         inputs["labels"] = _labels(inputs["input_ids"], inputs["attention_mask"], answers, self.ends)
-        return inputs
+        return ernie_remote.for_training(inputs) if "image_type_ids" in inputs else inputs
 
+    def lengths(self) -> list[int]:
+        """The tokens of each example: of its picture, whose number is measured once a size, and of its formula."""
+        from PIL import Image as Pillow
 
-def answer_tokens(processor: ProcessorMixin, picture: Image, formula: str, *, ends: Collection[int]) -> list[int]:
-    """What the model has to say after the prompt: the formula's tokens in their place, end token included.
+        sizes = sorted({(example.picture.width, example.picture.height) for example in self.examples})
+        around = {size: self.batch([Pillow.new("RGB", size, "white")], [""])["input_ids"].shape[1] for size in sizes}
+        formulas = self.processor.tokenizer([example.latex for example in self.examples], add_special_tokens=False)
+        return [around[example.picture.width, example.picture.height] + len(tokens)
+                for example, tokens in zip(self.examples, formulas["input_ids"])]
 
-    What the template writes after the end token is kept: it tells where the answer begins, counted from the right.
-    Raises UserError where the template gives no prompt that the conversation begins with, or no end.
-    """
-    prompt = render(processor, conversation(picture), ask=True)
-    full = render(processor, conversation(picture, formula), ask=False)
-    add = adds_special_tokens(processor, full)
-    asked = _without_end(processor.tokenizer(prompt, add_special_tokens=add)["input_ids"], add, ends)
-    said = processor.tokenizer(full, add_special_tokens=add)["input_ids"]
-    if said[:len(asked)] != asked:
-        raise UserError("The chat template of this model writes a question otherwise when an answer follows (found "
-                        f"{full!r:.120}, expected it to begin with {prompt!r:.120}), so this model cannot be tuned.")
-    answer = said[len(asked):]
-    if not any(token in ends for token in answer):
-        raise UserError(f"The chat template of this model writes no end token after an answer (found {full[-40:]!r}): "
-                        "the model would never learn to stop.")
-    return answer
+    @cached_property
+    def frame(self) -> Frame:
+        return frame(self.processor, self.prompt)
 
+    @cached_property
+    def _question(self) -> list[int]:
+        """The tokens of the question, the picture's placeholder one of them, without an end that the tokenizer adds."""
+        tokens = self._tokens(self.frame.question)
+        added = adds_special_tokens(self.processor, self.frame.question)
+        return tokens[:-1] if added and tokens and tokens[-1] in self.ends else tokens
 
-def _without_end(tokens: list[int], added: bool, ends: Collection[int]) -> list[int]:
-    """A prompt without the end token that some tokenizers add to every text."""
-    return tokens[:-1] if added and tokens and tokens[-1] in ends else tokens
+    def _tokens(self, text: str) -> list[int]:
+        return self.processor.tokenizer(text, add_special_tokens=adds_special_tokens(self.processor, text))["input_ids"]
+
+    def answer_tokens(self, latex: str) -> list[int]:
+        """What the model has to say after the question: the formula's tokens in their place, end token included.
+
+        What the template writes after the end token is kept: it tells where the answer begins, counted from the right.
+        Raises UserError where question and answer share a token, or the template writes no end.
+        """
+        said = self._tokens(self.frame.answered(latex))
+        answer = said[len(self._question):]
+        if said[:len(self._question)] != self._question:
+            raise UserError("The tokenizer of this model joins the end of the question with the answer (found "
+                            f"{self.frame.question[-40:]!r} before {latex[:40]!r}), so this model cannot be tuned.")
+        if not any(token in self.ends for token in answer):
+            raise UserError("The chat template of this model writes no end token after an answer (found "
+                            f"{self.frame.ending!r:.80}): the model would never learn to stop.")
+        return answer
 
 
 def _labels(input_ids: torch.Tensor, attention_mask: torch.Tensor, answers: Sequence[list[int]],

@@ -1,0 +1,77 @@
+"""What a training learns from: samples whose pictures are prepared and whose formulas are spelled as wanted.
+
+Takes samples, gives Examples for the collator. Knows nothing of batches or models but their tokenizer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from latexocr.errors import UserError
+from latexocr.reading.conversation import formula
+from latexocr.records import Sample
+from latexocr.training.collate import Example
+from latexocr.training.pictures import Prepared, prepare_all, refuse_unreadable
+from latexocr.training.settings import TrainConfig
+
+
+@dataclass(frozen=True)
+class Material:
+    """Samples with what was made of their pictures."""
+
+    samples: Sequence[Sample]
+    pictures: Sequence[Prepared | UserError]
+
+
+def given(samples: Sequence[Sample] | None, spec: str, name: str, *, optional: bool = False) -> list[Sample]:
+    """The samples given, or those of a data SPEC. Raises UserError where there is neither and they are needed."""
+    from latexocr.data.sources import load
+
+    if samples is None and not spec:
+        if optional:
+            return []
+        raise UserError(f"No {name} to train on: give --{name} SPEC (a folder, a JSON-lines file, crohme:FOLDER ...).")
+    return load(spec) if samples is None else list(samples)
+
+
+def material(samples: Sequence[Sample], config: TrainConfig) -> Material:
+    """All pictures prepared. Raises UserError naming those that cannot be read, unless they may be skipped."""
+    processes = config.workers if config.workers is not None else (os.cpu_count() or 2) - 1
+    pictures = prepare_all(samples, processes=processes)
+    if not config.skip_unreadable:
+        refuse_unreadable(samples, pictures)
+    return Material(samples, pictures)
+
+
+def usable(made: Material, config: TrainConfig, tokenizer: Any) -> list[Example]:
+    """The samples that can be learned from, formulas spelled as wanted. Raises UserError where there are none."""
+    from latexocr.latex.canonical import Level, canonical
+
+    there = []
+    for sample, picture in zip(made.samples, made.pictures):
+        latex = formula(sample.latex or "")
+        latex = canonical(latex, Level.SYNTAX) if config.spelling == "canonical" else latex
+        if latex and isinstance(picture, Prepared):
+            there.append(Example(sample.id, picture, latex))
+    tokens = tokenizer([example.latex for example in there], add_special_tokens=False)["input_ids"] if there else []
+    found = [example for example, ids in zip(there, tokens) if len(ids) <= config.max_tokens]
+    if not found:
+        raise UserError(f"None of {len(made.samples)} samples can be learned from: each needs a picture that can be "
+                        f"read and a formula of at most {config.max_tokens} tokens.")
+    return found
+
+
+def overlap(watched: Sequence[Sample], learned: Sequence[Sample]) -> dict[str, Any] | None:
+    """What of the watched data is learned from, for the record; said on stderr where what is shown is too good."""
+    from latexocr.data.overlap import overlap as compare
+
+    if not watched:
+        return None
+    found = compare(watched, learned)
+    if found.contaminated:
+        print(f"latexocr: the loss on eval_data will be too good: {found.sentence()}", file=sys.stderr)
+    return {"sentence": found.sentence(), "contaminated": found.contaminated, **found.counts}

@@ -1,0 +1,94 @@
+"""What can be chosen for a training: TrainConfig, of which the command line and its help are made.
+
+Holds values and their reasons. Knows nothing of how they are carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from latexocr.reading.inputs import BUILTIN
+
+NOT_SETTINGS = {"out", "workers", "save_steps", "download"}
+"""Fields that do not change what is learned: a run may go on with others."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How an adapter is trained. A killed run of the same settings goes on from its last checkpoint."""
+
+    data: str = ""
+    """Pictures with formulas to learn from: a folder, a JSON-lines file, im2latex:FOLDER, crohme:FOLDER ..."""
+    model: str = BUILTIN
+    """The base model: "builtin", a folder, or a hub name in this machine's cache."""
+    out: Path = Path("runs/tuned")
+    """Folder of the adapter, its record (run.json) and its loss (log.jsonl)."""
+    eval_data: str = ""
+    """Pictures whose loss is shown at every checkpoint; they are not learned from. Empty: none."""
+    prompt: str = ""
+    """Name of the question that goes with a picture (reading/conversation.py); empty: the base model's first."""
+    spelling: Literal["canonical", "reference"] = "canonical"
+    """How formulas are taught: in one canonical spelling that looks the same, or as the references write them."""
+    max_tokens: int = 1024
+    """Pictures whose formula has more tokens are left out (run.json says how many)."""
+    skip_unreadable: bool = False
+    """Leave pictures out that cannot be read, instead of naming them and stopping before the first step."""
+
+    rank: int = 16
+    """Rank of the LoRA matrices."""
+    alpha: int = 32
+    """Scale of the adapter: alpha / rank times what the matrices give."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead: learns evenly at high ranks (Kalajdzievski 2023, arXiv:2312.03732)."""
+    dropout: float = 0.0
+    """Dropout inside the adapter. Above 0, Unsloth is slower, and fused experts cannot be tuned."""
+    vision: bool = True
+    """Tune the vision tower and what joins it to the language model."""
+    language: bool = True
+    """Tune the language model; its output layer and embeddings are left alone."""
+    attention: bool = True
+    """Tune the layers of attention."""
+    mlp: bool = True
+    """Tune the other linear layers, experts among them."""
+    modules: tuple[str, ...] = ()
+    """Tune layers of these names only (q_proj fc1 ...). ERNIE-4.5-VL has the list of Unsloth's guide by default."""
+    bits: Literal[16, 4] = 16
+    """Number format of the base: 4 takes a third of the memory (NF4, a CUDA GPU). Fused experts stay in 16 bits."""
+
+    learning_rate: float = 2e-4
+    """Highest learning rate, reached after the warm-up."""
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
+    """How the learning rate goes on after the warm-up."""
+    warmup: float = 0.05
+    """Part of all steps in which the learning rate rises."""
+    optimizer: Literal["auto", "adamw", "adamw_8bit"] = "auto"
+    """AdamW, its state in 32 or 8 bits; "auto": 8 where a CUDA GPU and bitsandbytes are."""
+    weight_decay: float = 0.01
+    """Weight decay of AdamW."""
+    epochs: float = 3.0
+    """How often each picture is seen."""
+    steps: int | None = None
+    """Optimiser steps; overrides epochs where given."""
+    batch: int = 16
+    """Pictures in one forward pass."""
+    accumulation: int = 1
+    """Forward passes to one optimiser step."""
+    gradient_checkpointing: bool = False
+    """Less memory for about a third more time; for models that do not fit otherwise."""
+    seed: int = 3407
+    """Seed of the adapter's first weights and of the order of pictures."""
+
+    backend: Literal["auto", "unsloth", "peft"] = "auto"
+    """What trains: Unsloth (needs a CUDA GPU) or plain PEFT."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where plain PEFT trains."""
+    save_steps: int = 200
+    """Steps from one checkpoint to the next."""
+    workers: int | None = None
+    """Processes that prepare pictures; by default up to 8 on a GPU and none on a CPU."""
+    download: bool = False
+    """Let the base model be fetched from the hub."""
+    trust_remote_code: bool = False
+    """Run Python code that the base model's folder brings. Only for models you trust as you trust a program."""

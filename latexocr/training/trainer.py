@@ -1,0 +1,107 @@
+"""TRL's trainer, set up so that the batches are ours: what is seen in which order, and what counts in the loss.
+
+Takes a model with an adapter, a collator and a plan, gives a trainer. Knows nothing of where samples or models come from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from latexocr.training import batches
+from latexocr.training.collate import IGNORED, Collator
+from latexocr.training.settings import TrainConfig
+from latexocr.training.watch import loss_log
+
+LOG_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run sees: numbers of examples in the collator's list."""
+
+    learned: list[int]
+    """One after the other, for the whole run; `batch` of them go into a forward pass."""
+    watched: list[int]
+    steps: int
+    """Optimiser steps."""
+
+    @classmethod
+    def of(cls, collator: Collator, config: TrainConfig, count: int) -> Plan:
+        """The plan of a run over the collator's first `count` examples; the others are watched."""
+        step = config.batch * config.accumulation * int(os.environ.get("WORLD_SIZE", 1))
+        steps = config.steps or max(1, math.ceil(count * config.epochs / step))
+        learned = batches.order(collator.lengths()[:count], step=step, steps=steps, seed=config.seed)
+        return cls(learned, list(range(count, len(collator.examples))), steps)
+
+
+def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, engine: str) -> Any:
+    """A trainer over example numbers, in the plan's order."""
+    from datasets import Dataset
+    from trl import SFTTrainer
+
+    remote = hasattr(model.get_base_model(), "add_image_preprocess")
+    trainer = _with_remote_loss(SFTTrainer) if remote else SFTTrainer
+    return trainer(
+        model=model, args=_arguments(model, plan, config, engine), data_collator=collator,
+        processing_class=collator.processor, train_dataset=Dataset.from_dict({"sample": plan.learned}),
+        eval_dataset=Dataset.from_dict({"sample": plan.watched}) if plan.watched else None,
+        callbacks=[loss_log(config.out / "log.jsonl")])
+
+
+def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
+    import torch
+    from trl import SFTConfig
+
+    on_gpu = next(model.parameters()).is_cuda
+    workers = config.workers if config.workers is not None else min(8, (os.cpu_count() or 2) - 1) if on_gpu else 0
+    bf16 = on_gpu and torch.cuda.is_bf16_supported()
+    arguments = SFTConfig(
+        output_dir=str(config.out / "checkpoints"), seed=config.seed, data_seed=config.seed, report_to="none",
+        learning_rate=config.learning_rate, lr_scheduler_type=config.schedule, warmup_steps=config.warmup,
+        weight_decay=config.weight_decay, optim=_optimizer(config.optimizer, on_gpu), max_steps=plan.steps,
+        train_sampling_strategy="sequential",
+        per_device_train_batch_size=config.batch, per_device_eval_batch_size=config.batch,
+        gradient_accumulation_steps=config.accumulation, bf16=bf16, fp16=on_gpu and not bf16, use_cpu=not on_gpu,
+        # Unsloth brings its own checkpointing with the model.
+        gradient_checkpointing=config.gradient_checkpointing and engine == "peft",
+        save_strategy="steps", save_steps=config.save_steps, save_total_limit=2,
+        logging_steps=LOG_STEPS, logging_first_step=True,
+        eval_strategy="steps" if plan.watched else "no", eval_steps=config.save_steps,
+        prediction_loss_only=True, dataloader_num_workers=workers, dataloader_pin_memory=on_gpu,
+        dataloader_persistent_workers=workers > 0, dataloader_prefetch_factor=4 if workers else None,
+        # The batches are ours: the trainer must neither cut nor rewrite them, nor drop the column they are named by.
+        loss_type="nll", max_length=None, remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True})
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # DataParallel would split the rows of pixels as if each were a picture.
+    return arguments
+
+
+def _optimizer(name: str, on_gpu: bool) -> str:
+    """transformers' name of an optimiser."""
+    if name == "auto":
+        name = "adamw_8bit" if on_gpu and importlib.util.find_spec("bitsandbytes") else "adamw"
+    return {"adamw": "adamw_torch", "adamw_8bit": "adamw_8bit"}[name]
+
+
+def _with_remote_loss(trainer: type) -> type:
+    """A trainer for models whose code gives logits and no loss: ERNIE's remote code, which adds its router's loss."""
+    import torch
+
+    class RemoteLoss(trainer):
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):
+            labels = inputs["labels"]
+            outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
+            logits, wanted = outputs.logits[:, :-1].float(), labels[:, 1:].to(outputs.logits.device)
+            counted = (wanted != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED,
+                                                     reduction="sum") / counted
+            if outputs.router_loss is not None:
+                passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
+                loss = loss + outputs.router_loss.to(loss.device) / passes
+            return (loss, outputs) if return_outputs else loss
+
+    return RemoteLoss
