@@ -94,7 +94,7 @@ def test_the_page_escapes_everything_and_loads_nothing(tmp_path):
     page = audit_page(report, samples, evil, samples, evil)
     assert evil not in page and "&lt;script&gt;alert(1)" in page
     assert "http://" not in page.replace("http://www.w3.org/1998/Math/MathML", "") and "https://" not in page
-    assert page.count("data:image/png;base64,") >= 4 and 'data-kinds="contradiction"' in page
+    assert page.count("data:image/webp;base64,") == 6 and 'data-kinds="contradiction"' in page
     assert 'data-kinds="seen-picture"' in page and "The picture cannot be opened." in page
 
 
@@ -105,7 +105,23 @@ def test_a_page_without_faults_has_no_examples():
     assert summary(report).count("\n") == 8
 
 
+@pytest.mark.parametrize("longest", ["0", "-5"])
+def test_a_length_that_all_would_exceed_is_refused(drawn, capsys, longest):
+    assert main(["data", "audit", str(drawn), "--longest", longest]) == 2
+    assert f"--longest {longest}: expected 1 or more." in capsys.readouterr().err
+
+
 # Typeset
+
+
+@needs_tex
+def test_where_nothing_can_be_drawn_the_formulas_and_one_line_say_so(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("\\nosuchcommand\n{x\n")
+    for _ in range(2):
+        assert main(["data", "typeset", str(tmp_path / "a.txt"), "--out", str(tmp_path / "out"), "--fonts", "cm"]) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert said[:2] == ["latexocr: TeX does not typeset: \\nosuchcommand", "latexocr: TeX does not typeset: {x"]
+        assert said[2].endswith("nothing to write, there is not one sample.") and len(said) == 3
 
 
 @pytest.fixture
@@ -162,7 +178,8 @@ def test_a_file_without_formulas_is_one_line(tmp_path, name, content, words):
         read_formulas(tmp_path / name)
 
 
-@pytest.mark.parametrize("arguments", [["--fonts", "nosuchfont"], ["--limit", "0"], ["--hand", "/nowhere.npz"]])
+@pytest.mark.parametrize("arguments", [["--fonts", "nosuchfont"], ["--limit", "0"], ["--hand", "/nowhere.npz"],
+                                       ["--workers", "0"], ["--seed", "-1"]])
 def test_what_cannot_be_drawn_is_one_line(formulas, tmp_path, capsys, arguments):
     assert main(["data", "typeset", str(formulas), "--out", str(tmp_path / "out"), *arguments]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -162,3 +162,13 @@ def test_forms_are_listed(tmp_path):
     with pytest.raises(UserError, match="Expected jsonl, datasets, conversation"):
         convert([in_memory("a")], tmp_path / "out", "parquet")
     assert convert([in_memory("a")], tmp_path / "out", "jsonl") == Written(tmp_path / "out/samples.jsonl", 1)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "datasets", "conversation"])
+@pytest.mark.parametrize("out", ["file/out", "/proc/out"])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, form, out):
+    (tmp_path / "file").touch()
+    samples = [Sample("a", Image.new("L", (9, 9), 0), "x")]
+    with pytest.raises(UserError, match=r"cannot be written \(.+\)\. Make room, or choose another folder\.") as error:
+        convert(samples, tmp_path / out, form, conversation)
+    assert "\n" not in str(error.value)

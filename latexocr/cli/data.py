@@ -108,6 +108,7 @@ def audit(options: AuditData) -> int:
     from latexocr.data.sources import load
     from latexocr.provenance import write_text
 
+    _at_least(1, longest=options.longest)
     samples = load(options.data)
     against = load(options.against) if options.against else None
     found = look(samples, against, longest=options.longest, ask_tex=options.ask_tex)
@@ -130,24 +131,32 @@ def typeset(options: Typeset) -> int:
     from latexocr.data.write import write_samples
     from latexocr.provenance import write_text
 
+    _at_least(0, seed=options.seed)
+    _at_least(1, limit=options.limit, workers=options.workers)
     formulas = _limited(read_formulas(options.formulas), options.limit)
     look = Look(options.hand, options.degrade, options.seed, options.fonts)
     refused: list[str] = []
     drawn = synthesise(formulas, look, workers=options.workers or os.cpu_count() or 1)
     bar = tqdm(drawn, total=len(formulas), unit=" formulas", disable=None)
-    index = write_samples(options.out, samples(iter(bar), refused))
+    why = "no hand can write" if options.hand else "TeX does not typeset"
+    try:
+        index = write_samples(options.out, samples(iter(bar), refused))
+    finally:
+        _list([f"{why}: {latex}" for latex in refused])
     _sheet(index)
     if refused:
         write_text(options.out / "refused.txt", "".join(f"{latex}\n" for latex in refused))
-        why = "no hand can write" if options.hand else "TeX does not typeset"
-        _list([f"{why}: {latex}" for latex in refused])
     print(f"{index}: {len(formulas) - len(refused)} of {len(formulas)} formulas")
     return 0
 
 
+def _at_least(least: int, **given: int | None) -> None:
+    for name, number in given.items():
+        if number is not None and number < least:
+            raise UserError(f"--{name} {number}: expected {least} or more.")
+
+
 def _limited(formulas: list[str], limit: int | None) -> list[str]:
-    if limit is not None and limit < 1:
-        raise UserError(f"--limit {limit}: expected 1 or more.")
     step = max(1.0, len(formulas) / (limit or len(formulas)))
     return [formulas[int(k * step)] for k in range(int(len(formulas) / step + 1e-9))]
 

@@ -6,6 +6,7 @@ came from, nor of what a model is asked: whoever wants conversations hands in th
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -61,30 +62,45 @@ def write_samples(folder: Path, samples: Iterable[Sample]) -> Path:
 
     Files are copied as they are, pictures in memory become PNG. The list is called `samples.jsonl.part` until it is
     whole; what was killed goes on from there when called with the same samples. Raises UserError where samples are
-    already there, or others were begun.
+    already there, others were begun, there are none, or the folder cannot be written.
     """
     index, begun = folder / "samples.jsonl", folder / "samples.jsonl.part"
     if index.exists():
         raise UserError(f"{index} is already there. Choose another folder, or remove it first.")
     samples = iter(samples)
     first = list(itertools.islice(samples, 1))  # Where there is none to be had, that is said before a folder is made.
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    done = _begun(begun)
-    number = -1
+    if not first:
+        raise UserError(f"{folder}: nothing to write, there is not one sample.")
+    with _writing(folder):
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        _write_rows(begun, itertools.chain(first, samples))
+        os.replace(begun, index)
+    return index
+
+
+def _write_rows(begun: Path, samples: Iterable[Sample]) -> None:
+    done, number = _begun(begun), -1
     with begun.open("a", encoding="utf-8") as file:
-        for number, sample in enumerate(itertools.chain(first, samples)):
+        for number, sample in enumerate(samples):
             if number < len(done):
                 last = number == len(done) - 1  # Its picture stands for those of all before it.
-                if not _same(sample, done[number], folder if last else None):
+                if not _same(sample, done[number], begun.parent if last else None):
                     raise _other(begun)
                 continue
-            row = {"id": sample.id, "image": _copied(sample, folder, number), "latex": sample.latex,
+            row = {"id": sample.id, "image": _copied(sample, begun.parent, number), "latex": sample.latex,
                    "subset": sample.subset}
             file.write(json.dumps(row) + "\n")
     if number + 1 < len(done):
         raise _other(begun)
-    os.replace(begun, index)
-    return index
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise UserError(f"{e.filename or out}: cannot be written ({e.strerror or e}). Make room, or choose another "
+                        "folder.") from e
 
 
 def _begun(path: Path) -> list[dict[str, Any]]:
@@ -162,16 +178,17 @@ def _save(rows: Iterator[dict[str, Any]], out: Path, *, conversations: bool) -> 
     part = {"type": text, "text": text}
     features = Features({"messages": List({"role": text, "content": List(part)}), "images": List(Image()), "id": text}
                         if conversations else {"image": Image(), "text": text, "id": text, "subset": text})
-    out.parent.mkdir(parents=True, exist_ok=True)
     begun = out.with_name(out.name + ".part")
-    try:
-        with ArrowWriter(path=str(begun), features=features, writer_batch_size=100) as writer:
-            for row in rows:
-                writer.write(row)
-            count, _ = writer.finalize()
-        if not count:
-            raise UserError(f"{out}: nothing to write, no sample can be trained on.")
-        Dataset.from_file(str(begun)).save_to_disk(out)
-    finally:
-        begun.unlink(missing_ok=True)
+    with _writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with ArrowWriter(path=str(begun), features=features, writer_batch_size=100) as writer:
+                for row in rows:
+                    writer.write(row)
+                count, _ = writer.finalize()
+            if not count:
+                raise UserError(f"{out}: nothing to write, no sample can be trained on.")
+            Dataset.from_file(str(begun)).save_to_disk(out)
+        finally:
+            begun.unlink(missing_ok=True)
     return count
