@@ -71,8 +71,13 @@ def _cpu() -> str:
 
 def gpu() -> str | None:
     """Name of the GPU, where torch is loaded and sees one."""
+    return cuda.get_device_name() if (cuda := loaded_cuda()) else None
+
+
+def loaded_cuda() -> Any:
+    """`torch.cuda`, where torch is loaded and sees a GPU; else None."""
     torch = sys.modules.get("torch")  # Never imported for this: a served model or a predictions file needs no torch.
-    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
+    return torch.cuda if torch is not None and torch.cuda.is_available() else None
 
 
 def now() -> str:

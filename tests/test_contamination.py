@@ -12,8 +12,9 @@ from PIL import Image
 
 from latexocr.bench.contamination import training_of
 from latexocr.bench.judge import evaluate
-from latexocr.bench.report import as_json, table
+from latexocr.bench.report import as_json
 from latexocr.bench.report_page import page
+from latexocr.bench.terminal import table
 from latexocr.cli import main
 from latexocr.data.sources import content_hash, load
 from latexocr.data.write import write_samples

@@ -1,12 +1,10 @@
-"""Judging and reporting: what a report holds, that its page is safe and self-contained, the bench end to end."""
+"""Judging and reporting: what a report holds, what the terminal shows of it, the bench end to end."""
 
 from __future__ import annotations
 
 import json
 import random
-import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -17,17 +15,13 @@ from PIL import Image
 from latexocr import cli
 from latexocr.bench.folder import Run
 from latexocr.bench.judge import HEADLINE, evaluate
-from latexocr.bench.page import Chart, mathml, picture
-from latexocr.bench.report import as_json, p_value, shown, signed, table, write_report
-from latexocr.bench.report_page import outcome, page
+from latexocr.bench.report import as_json, p_value, shown, signed, write_report
 from latexocr.bench.run import draw
-from latexocr.bench.slices import slices
-from latexocr.bench.transcripts import page as transcript_page
+from latexocr.bench.terminal import table
 from latexocr.errors import UserError
 from latexocr.records import Prediction, Sample, failure, read_predictions, write_predictions
-from latexocr.scoring.metrics import METRICS, tabulate
+from latexocr.scoring.metrics import METRICS
 
-EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 REFERENCES = [r"\frac{a}{b}", r"x^2", r"\sqrt{2}", r"\begin{matrix}a&b\\c&d\end{matrix}", r"a<b", r"\sum_{i=1}^n i"]
 
 
@@ -53,18 +47,6 @@ def value(report, column: str, metric: str) -> float:
     return next(s.value for s in report.scores[column] if s.metric == metric)
 
 
-class Tags(HTMLParser):
-    """Tags with their attributes, and the text of scripts, as a browser would see them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-
 def test_scores_cover_every_metric_with_n_interval_and_signature(compared):
     for column in ("base", "tuned"):
         assert [s.metric for s in compared.scores[column]] == list(METRICS)
@@ -76,11 +58,13 @@ def test_scores_cover_every_metric_with_n_interval_and_signature(compared):
 
 
 def test_the_comparison_counts_wins_losses_and_ties(compared):
-    c = next(c for c in compared.comparisons if c.metric == HEADLINE)
+    assert list(compared.comparisons) == ["tuned"]
+    assert [c.metric for c in compared.comparisons["tuned"]] == list(METRICS)
+    c = next(c for c in compared.comparisons["tuned"] if c.metric == HEADLINE)
     assert (c.wins, c.losses, c.ties, c.n) == (2, 1, 3, 6)
     assert c.delta == pytest.approx(1 / 6) and "no difference" in c.verdict
-    outcomes = [outcome(row) for row in compared.rows]
-    assert outcomes == ["losses", "both-right", "wins", "both-wrong", "wins", "both-right"]
+    right = [tuple(answer.correct for answer in row.answers.values()) for row in compared.rows]
+    assert right == [(True, False), (True, True), (False, True), (False, False), (False, True), (True, True)]
 
 
 def test_rows_say_how_each_answer_was_judged(compared):
@@ -120,20 +104,6 @@ def test_what_cannot_be_scored_is_refused(samples, predictions, message):
         evaluate(samples, {"base": predictions}, {})
 
 
-def test_slices_part_the_references(compared):
-    found = {(s.kind, s.name): s for s in compared.slices}
-    assert sum(s.n for s in compared.slices if s.kind == "length") == 6
-    assert found["structure", "fraction"].n == 1 and found["structure", "matrix or array"].n == 1
-    assert found["structure", "none of these"].n == 2
-    assert found["subset", "odd"].scores["tuned"].value == pytest.approx(2 / 3)
-    assert all(s.comparison.n == s.n and s.comparison.p == 1 for s in compared.slices)  # raised by Holm's method
-    assert found["subset", "even"].comparison.delta == pytest.approx(1 / 3)
-    lengths = [sample(str(n), "x" * n) for n in (100, 1, 30, 11, 10)]
-    tables = {"base": tabulate(METRICS[HEADLINE], [("x", "x")] * 5)}
-    named = [(s.name, s.n) for s in slices(lengths, METRICS[HEADLINE], tables, seed=0) if s.kind == "length"]
-    assert named == [("1 to 10 tokens", 2), ("11 to 20 tokens", 1), ("21 to 40 tokens", 1), ("81 or more tokens", 1)]
-
-
 def test_a_report_is_strict_json_and_holds_every_row(compared, tmp_path):
     write_report(compared, SAMPLES, tmp_path)
     endless = evaluate([sample("a", "")], {"base": [Prediction("a", "x")]}, {})  # edits, and no token to divide by
@@ -147,6 +117,7 @@ def test_a_report_is_strict_json_and_holds_every_row(compared, tmp_path):
     assert "token error rate ↓ %" in table(endless) and "inf" not in table(endless)
     assert [row["answers"]["tuned"]["latex"] for row in read["rows"]] == [p.latex for p in TUNED]
     assert read["runs"]["tuned"]["model"] == "model/tuned" and read["scores"]["base"][0]["n"] == 6
+    assert read["schema"] == 2 and next(iter(read)) == "schema"
 
 
 def test_the_terminal_table_has_a_line_a_metric_and_the_verdict(compared):
@@ -155,113 +126,6 @@ def test_the_terminal_table_has_a_line_a_metric_and_the_verdict(compared):
     assert any("exact" in line and "50.0 [" in line and "66.7 [" in line and "+16.7 [" in line for line in lines)
     assert "n = 6" in table(compared) and "base: 1 of 6 could not be read" in table(compared)
     assert lines[-1].startswith("Exact match (visual): 50.0 % base, 66.7 % tuned") and "no difference" in lines[-1]
-
-
-def test_the_page_shows_pictures_answers_and_runs_and_loads_nothing(compared):
-    text = page(compared, SAMPLES)
-    tags = Tags(text).tags
-    assert sum(tag == "img" for tag, _ in tags) == 6
-    assert all(attributes["src"].startswith("data:image/png;base64,") for tag, attributes in tags if tag == "img")
-    assert not [tag for tag, _ in tags if tag in ("link", "iframe", "object", "base", "form", "a")]
-    assert not re.search(r"@import|url\(|\bfetch\(|XMLHttpRequest|src=[\"']?http", text)
-    assert {"svg", "math", "details", "button"} <= {tag for tag, _ in tags}
-    kinds = [attributes["data-kinds"] for tag, attributes in tags if tag == "article"]
-    assert sorted(kinds) == sorted(outcome(row) for row in compared.rows)
-    for expected in ("model/tuned against model/base", "latexocr bench", "server-error", "gone", "no difference"):
-        assert expected in text
-
-
-def test_text_is_escaped_wherever_it_comes_from():
-    evil = sample(EVIL, EVIL, subset=EVIL)
-    runs = {name: replace(RUNS[name], model=EVIL, data=EVIL, settings={EVIL: EVIL}, provenance=({"command": EVIL},))
-            for name in RUNS}
-    predictions = [Prediction(EVIL, rf"\text{{{EVIL}}}", confidence=0.5)]
-    report = evaluate([evil], {"base": predictions, "tuned": [failure(evil, EVIL)]}, runs)
-    for text in (page(report, [evil]), transcript_page([evil], predictions, runs["base"], Path("."))):
-        tags = Tags(text).tags
-        assert sum(tag == "script" for tag, _ in tags) == 1
-        assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
-        assert "<script>alert" not in text and "&lt;script&gt;alert" in text
-
-
-def test_an_answer_that_cannot_be_drawn_is_said_to_be_such():
-    for latex, drawn, said in ((r"\frac{a}{b}", True, False), (r"\frac{\sqrt[2-a}{2a}", False, True),
-                               ("", False, False)):
-        text = transcript_page(SAMPLES[:1], [Prediction("s0", latex)], RUNS["base"], Path("."))
-        assert ("<math" in text, "cannot be drawn" in text) == (drawn, said), latex
-
-
-def test_a_page_of_one_column_compares_nothing():
-    report = evaluate(SAMPLES, {"base": BASE}, {"base": RUNS["base"]})
-    text = page(report, SAMPLES)
-    assert "<h1>model/base</h1>" in text and "verdict" not in text.split("</style>")[1]
-    assert [outcome(row) for row in report.rows].count("right") == 3
-    assert "tuned" not in table(report)
-
-
-def test_a_large_set_shows_some_of_each_outcome_spread_evenly():
-    samples = [sample(f"s{i:04d}", "x") for i in range(1000)]
-    right = [Prediction(s.id, "x") for s in samples]
-    wrong = [replace(p, latex="y") for p in right]
-    tuned = [wrong[i] if i < 10 else right[i] for i in range(1000)]
-    base = [right[i] if i % 2 else wrong[i] for i in range(1000)]
-    report = evaluate(samples, {"base": base, "tuned": tuned}, RUNS)
-    shown_ids = re.findall(r"<header><b>(s\d+)</b>", page(report, samples))
-    assert len(shown_ids) == len(set(shown_ids)) == 5 + 60 + 5 + 20
-    assert shown_ids[:5] == ["s0001", "s0003", "s0005", "s0007", "s0009"]
-    assert max(shown_ids[5:65]) > "s0950"
-
-
-@pytest.mark.parametrize(("latex", "there"), [
-    (r"\frac12", "<mfrac>"), (r"a & b \\ c & d", "<mtable"), (r"\begin{aligned}a&=b\\&=c\end{aligned}", "<mtable"),
-    (r"\lim_{x\to 0} x", "<munder>"), (r"\label{eq}x", "<mi>x</mi>"), (r"{a\over b}", "<mfrac>"),
-    (r"\begin{array}{|c|@{}r}a&b\end{array}", "<mtd"), ("a<b", "&lt;"), (r"\text{<b>}", "&lt;b&gt;"),
-])
-def test_formulas_become_mathml(latex, there):
-    shown = mathml(latex)
-    assert shown.startswith("<math") and there in shown
-    assert r"\label" not in shown and "|c|" not in shown and "<mi>&amp;" not in shown
-
-
-@pytest.mark.parametrize("latex", ["", " ", r"\unknowncommand x", r"\frac{", r"\left( a", "}}}{{", "{" * 999, "^" * 99])
-def test_what_cannot_be_shown_gives_none_or_mathematics(latex):
-    shown = mathml(latex)
-    assert shown is None or "unknowncommand" not in shown
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(
-    [r"\frac", "{", "}", "^", "_", "&", r"\\", r"\text{<script>}", r"\href{javascript:a}{b}", "<script>", "x",
-     r"\style{a:b}{c}", r"\class{x}{y}", r"\left(", r"\begin{matrix}", r"\end{matrix}", r"\color{red'\">}"]),
-    max_size=8).map("".join)))
-def test_mathml_of_any_text_holds_nothing_but_mathematics(latex):
-    shown = mathml(latex)
-    if shown is not None:
-        for tag, attributes in Tags(shown).tags:
-            assert tag[0] == "m" and not {"href", "style", "class", "onclick"} & set(attributes)
-
-
-def test_pictures_are_shrunk_flattened_and_may_be_missing(tmp_path):
-    import base64
-    import io
-
-    def back(uri: str) -> Image.Image:
-        return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
-
-    assert back(picture(Image.new("RGB", (3000, 60), "red"))).size == (900, 18)
-    assert back(picture(Image.new("RGBA", (5, 5), (0, 0, 0, 0)))).getpixel((2, 2)) == 255
-    assert back(picture(Image.new("L", (5, 5), 7))).mode == "L"
-    assert back(picture(Image.new("I;16", (5, 5)))).size == (5, 5)
-    (tmp_path / "x.png").write_bytes(b"no picture")
-    assert picture(tmp_path / "x.png") is None and picture(tmp_path / "gone.png") is None
-
-
-def test_a_chart_places_values_between_its_edges():
-    chart = Chart("t", "c", ["a", "b"], {"base": [0.0, 0.5], "tuned": [1.0, 0.25]}, "bars")
-    assert chart.y(0) == chart.height - 30 and chart.y(1) == 14 and chart.y(0.5) == (chart.y(0) + chart.y(1)) / 2
-    assert chart.points("base").split()[0] == f"{chart.x(0):.1f},{chart.y(0):.1f}"
-    (left, wide), (right, _) = chart.bar(0, 0), chart.bar(0, 1)
-    assert left + wide <= right and right + wide <= chart.x(1)
 
 
 @pytest.mark.parametrize(("text", "expected"), [

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -122,15 +122,17 @@ def _differences(known: Run, run: Run) -> list[str]:
 
 
 @contextmanager
-def timed(folder: Path, column: str) -> Iterator[None]:
-    """Add the seconds spent inside to the run's last start, also when it ends by an error."""
+def timed(folder: Path, column: str, speed: Callable[[], Mapping[str, Any] | None] = lambda: None) -> Iterator[None]:
+    """Add the seconds spent inside, and the speed of reading, to the run's last start, also when it ends by an error.
+    """
     began = time()
     try:
         yield
     finally:
         runs = read_runs(folder)
         *earlier, last = runs[column].provenance
-        starts = (*earlier, {**last, "gpu": provenance.gpu(), "seconds": round(time() - began, 3)})
+        last = {**last, "gpu": provenance.gpu(), "seconds": round(time() - began, 3), "speed": speed()}
+        starts = (*earlier, last)
         seconds = sum(start["seconds"] or 0.0 for start in starts)
         _store(folder, {**runs, column: replace(runs[column], provenance=starts, seconds=round(seconds, 3))})
 

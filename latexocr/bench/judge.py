@@ -1,23 +1,31 @@
-"""Judge predictions: scores with intervals, the comparison of two columns, and each sample's answer by its side.
+"""Judge predictions: scores with intervals, comparisons with the base, and each sample's answer by its side.
 
-Takes samples and columns of predictions, gives a Report. Reads no model and no picture, and writes nothing.
+Takes samples and columns of predictions, gives a Report. Reads no model, and writes nothing.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+from latexocr.bench.calibration import Calibration, calibration
 from latexocr.bench.contamination import Training
+from latexocr.bench.cost import Cost
 from latexocr.bench.folder import Run
+from latexocr.bench.mistakes import KINDS, Confusion, Moved, confused, kinds_of, moved
+from latexocr.bench.noise import Agreement, Noise, agreement
+from latexocr.bench.robust import Robust
 from latexocr.bench.run import paired, some
-from latexocr.bench.slices import Slice, slices
+from latexocr.bench.slices import Part, Slice, parts, slices
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level
 from latexocr.records import Prediction, Sample
 from latexocr.scoring.assess import summarize
 from latexocr.scoring.failures import classify, scored_text
+from latexocr.scoring.layout import layout_metrics, layouts, tabulate_layouts
 from latexocr.scoring.metrics import METRICS, Comparison, Score, tabulate_all
 
 if TYPE_CHECKING:
@@ -42,6 +50,8 @@ class Answer:
     """Equal at the headline level."""
     error: str = ""
     confidence: float | None = None
+    classes: tuple[str, ...] = ()
+    """Kinds of error, of `mistakes.KINDS`; none for a right answer."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +62,40 @@ class Row:
     subset: str
     reference: str
     answers: Mapping[str, Answer]
+    parts: tuple[int, ...] = ()
+    """Which of the report's slices the sample is in, by their places."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that a benchmark found. Columns are "base" and, where two models are compared, "tuned"."""
+    """All that a benchmark found. The first column is the base, with which the others are compared.
+
+    What was not asked for, or cannot be known, is empty.
+    """
 
     runs: Mapping[str, Run]
     scores: Mapping[str, Sequence[Score]]
-    comparisons: Sequence[Comparison]
-    """Tuned minus base, one for each metric; empty with one column."""
+    """By column; their order is the order to show."""
+    comparisons: Mapping[str, Sequence[Comparison]]
+    """Of each other column: it minus the base, one for each metric."""
     slices: Sequence[Slice]
     rows: Sequence[Row]
     trained: Mapping[str, Training] = field(default_factory=dict)
     """By column, what its training had in common with the samples, where that is recorded."""
+    ledger: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By column, answers of each kind in the failure ledger."""
+    error_classes: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of error that occur, in words."""
+    error_counts: Mapping[str, Mapping[str, Moved]] = field(default_factory=dict)
+    """By kind of error and column."""
+    confusions: Sequence[Confusion] = ()
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    """By column, where its answers have confidences."""
+    agreement: Sequence[Agreement] = ()
+    """Of every two columns."""
+    robustness: Sequence[Robust] = ()
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+    costs: Mapping[str, Cost] = field(default_factory=dict)
 
 
 def refuse_bare(samples: Sequence[Sample]) -> None:
@@ -77,37 +107,64 @@ def refuse_bare(samples: Sequence[Sample]) -> None:
 
 
 def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], runs: Mapping[str, Run], *,
-             trained: Mapping[str, Training] | None = None, seed: int = 0) -> Report:
-    """The report of one or two columns of predictions; with two, the second is compared with the first.
+             trained: Mapping[str, Training] | None = None, layout: bool = False, seed: int = 0) -> Report:
+    """The report of columns of predictions; each is compared with the first.
 
-    `trained` says of a column what it was trained on. `seed` is that of resampling. Raises UserError where a sample has
-    no reference, or ids do not pair.
+    `trained` says of a column what it was trained on. With `layout`, TeX draws all formulas. `seed` is that of
+    resampling. Raises UserError where a sample has no reference, ids do not pair, or TeX is asked for and missing.
     """
     refuse_bare(samples)
     answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
-    tables = {name: _tables(samples, predictions) for name, predictions in answers.items()}
-    scores, comparisons = summarize(tables, seed=seed)
+    chosen = METRICS | layout_metrics() if layout else METRICS
+    tables = _tables(samples, answers, layout)
+    scores, compared = summarize(tables, chosen=chosen, seed=seed)
+    _, *others = columns
     judged = {name: _judge(samples, answers[name], tables[name]) for name in answers}
-    rows = [Row(sample.id, sample.subset, sample.latex or "", {name: judged[name][i] for name in judged})
-            for i, sample in enumerate(samples)]
-    headline = {name: tables[name][HEADLINE] for name in tables}
-    trained = trained or {}
-    seen = {name: training.seen for name, training in trained.items()}
-    parts = slices(samples, METRICS[HEADLINE], headline, seed=seed, seen=seen)
-    return Report(runs, scores, comparisons, parts, rows, trained)
+    found = parts(samples, seen={name: training.seen for name, training in (trained or {}).items()})
+    classes = moved({name: [answer.classes for answer in column] for name, column in judged.items()})
+    certain = {name: calibration([answer.confidence for answer in column], [answer.correct for answer in column],
+                                 seed=seed) for name, column in judged.items()}
+    return Report(
+        runs, scores, {name: compared[i * len(chosen):(i + 1) * len(chosen)] for i, name in enumerate(others)},
+        slices(found, METRICS[HEADLINE], {name: table[HEADLINE] for name, table in tables.items()}, seed=seed),
+        _rows(samples, judged, found), trained or {},
+        ledger={name: Counter(answer.failure for answer in column) for name, column in judged.items()},
+        error_classes={kind: KINDS[kind] for kind in classes}, error_counts=classes,
+        confusions=confused([sample.id for sample in samples], [sample.latex or "" for sample in samples],
+                            {name: [prediction.latex for prediction in column] for name, column in answers.items()}),
+        calibration={name: one for name, one in certain.items() if one},
+        agreement=[agreement(a, b, answers[a], answers[b], tables[a][HEADLINE][:, 0], tables[b][HEADLINE][:, 0])
+                   for a, b in combinations(columns, 2)])
 
 
-def _tables(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
-    return tabulate_all(METRICS, [(scored_text(prediction, sample.latex or ""), sample.latex or "")
-                                  for sample, prediction in zip(samples, predictions, strict=True)])
+def _tables(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], layout: bool
+            ) -> dict[str, dict[str, np.ndarray]]:
+    """Column -> metric -> counts; pair by pair over the columns, which share the reference."""
+    pairs = [(scored_text(prediction, sample.latex or ""), sample.latex or "")
+             for sample, *answers in zip(samples, *columns.values(), strict=True) for prediction in answers]
+    found = tabulate_all(METRICS, pairs) | (tabulate_layouts(layouts(pairs)) if layout else {})
+    return {column: {name: table[place::len(columns)] for name, table in found.items()}
+            for place, column in enumerate(columns)}
 
 
 def _judge(samples: Sequence[Sample], predictions: Sequence[Prediction], tables: Mapping[str, np.ndarray]
            ) -> list[Answer]:
+    values = {key: METRICS[key].value(tables[key]).tolist() for key in (*LEVELS.values(), "edit_distance")}
     judged = []
     for i, (sample, prediction) in enumerate(zip(samples, predictions, strict=True)):
-        values = {key: METRICS[key].value(tables[key][i]) for key in (*LEVELS.values(), "edit_distance")}
-        level = next((level.name.lower() for level, key in LEVELS.items() if values[key] > 0), None)
-        judged.append(Answer(prediction.latex, classify(prediction, sample.latex or ""), level, values["edit_distance"],
-                             values[HEADLINE] > 0, prediction.error, prediction.confidence))
+        reference = sample.latex or ""
+        level = next((level.name.lower() for level, key in LEVELS.items() if values[key][i] > 0), None)
+        failure = classify(prediction, reference)
+        judged.append(Answer(prediction.latex, failure, level, values["edit_distance"][i], values[HEADLINE][i] > 0,
+                             prediction.error, prediction.confidence,
+                             kinds_of(prediction.latex, reference, failure, level)))
     return judged
+
+
+def _rows(samples: Sequence[Sample], judged: Mapping[str, Sequence[Answer]], found: Sequence[Part]) -> list[Row]:
+    within: list[list[int]] = [[] for _ in samples]
+    for place, part in enumerate(found):
+        for row in part.rows:
+            within[row].append(place)
+    return [Row(sample.id, sample.subset, sample.latex or "", {name: column[i] for name, column in judged.items()},
+                tuple(within[i])) for i, sample in enumerate(samples)]

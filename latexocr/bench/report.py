@@ -1,4 +1,4 @@
-"""A Report as JSON, as a table for the terminal, and in words.
+"""A Report as JSON, and in words.
 
 Takes a Report and the samples it is about, gives text. Computes no score.
 """
@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from latexocr.bench.judge import HEADLINE, Report
+from latexocr.bench.noise import Noise
 from latexocr.provenance import write_text
 from latexocr.records import Sample
 from latexocr.scoring.metrics import Comparison, Score
 from latexocr.scoring.variants import KNOWN
+
+SCHEMA = 2
+"""Version of the form of `report.json`."""
+ALIKE = 0.05
+"""Columns that differ in fewer of their answers than this share are told to be alike."""
 
 SHOWN = KNOWN | dict.fromkeys(("layout_f1", "layout_same"), KNOWN["symbol_f1"])
 """Unit and better side of every metric; those of drawings exist only where TeX does, and are shown as that one is."""
@@ -45,7 +51,7 @@ def write_report(report: Report, samples: Sequence[Sample], folder: Path) -> Non
 
 def as_json(report: Report) -> dict[str, Any]:
     """The report as plain JSON values; a number that is none (an interval of one sample) is null."""
-    return _plain(asdict(report))
+    return {"schema": SCHEMA} | _plain(asdict(report))
 
 
 def _plain(value: Any) -> Any:
@@ -85,45 +91,44 @@ def label(metric: str) -> str:
             "exprate": f"ExpRate ≤ {rest}" if rest else "ExpRate"}.get(kind, words)
 
 
-def _difference(c: Comparison) -> str:
+def difference(c: Comparison) -> str:
+    """A difference with its interval."""
     return f"{signed(c.delta, c.metric)} [{signed(c.low, c.metric)}, {signed(c.high, c.metric)}]"
 
 
-def table(report: Report) -> str:
-    """Scores and comparison for a terminal: one line a metric, then what else there is to say."""
-    legend = f"n = {len(report.rows)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower"
-    return "\n".join([grid(report.scores, report.comparisons), "", legend, *_headline_lines(report)])
+def interval(s: Score) -> str:
+    """A value with its interval."""
+    return f"{shown(s.value, s.metric)} [{shown(s.low, s.metric)}, {shown(s.high, s.metric)}]"
 
 
-def grid(scores: Mapping[str, Sequence[Score]], comparisons: Sequence[Comparison]) -> str:
-    """Scores of each column and their comparison: one line a metric."""
-    columns = list(scores)
-    rows = [["", *columns] + (["tuned - base", "p", ""] if comparisons else [])]
-    compared = {c.metric: c for c in comparisons}
-    for i, first in enumerate(scores[columns[0]]):
-        metric = SHOWN[first.metric]
-        row = [f"{label(first.metric)} {'↑' if metric.higher_is_better else '↓'} {metric.unit}"]
-        for name in columns:
-            s = scores[name][i]
-            row.append(f"{shown(s.value, s.metric)} [{shown(s.low, s.metric)}, {shown(s.high, s.metric)}]")
-        if c := compared.get(first.metric):
-            row += [_difference(c), p_value(c.p), c.verdict.partition(" (")[0]]
-        rows.append(row)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    last = 1 + len(columns) + (2 if comparisons else 0)
-    return "\n".join("  ".join(cell.ljust(w) if i in (0, last) else cell.rjust(w)
-                               for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows)
+def verdicts(report: Report) -> list[str]:
+    """The outcome in the headline metric, one sentence for each column but the base."""
+    lines = [verdict_line(report.scores, name, compared) for name, compared in report.comparisons.items()]
+    return [line for line in lines if line]
 
 
-def _headline_lines(report: Report) -> list[str]:
-    headline = next(s for s in report.scores[next(iter(report.scores))] if s.metric == HEADLINE)
-    failed = {name: sum(bool(row.answers[name].error) for row in report.rows) for name in report.scores}
-    lines = [f"{label(HEADLINE)}: {headline.signature}"]
-    lines += [f"{name}: {n} of {len(report.rows)} could not be read" for name, n in failed.items() if n]
-    return lines + ([verdict(report)] if report.comparisons else []) + warnings(report)
+def verdict_line(columns: Mapping[str, Sequence[Score]], name: str, comparisons: Sequence[Comparison]) -> str:
+    """The outcome of one column against the base; empty where it was not compared in the headline metric."""
+    c = next((c for c in comparisons if c.metric == HEADLINE), None)
+    if c is None:
+        return ""
+    base = next(iter(columns))
+    found = {"better": f"{name} is better", "worse": f"{name} is worse"}.get(c.verdict, c.verdict)
+    before, after = (next(s.value for s in columns[column] if s.metric == HEADLINE) for column in (base, name))
+    return (f"Exact match (visual): {shown(before, HEADLINE)} % {base}, {shown(after, HEADLINE)} % {name}, difference "
+            f"{difference(c)} points, {'p ' if c.p < 0.001 else 'p = '}{p_value(c.p)}: {found}.")
 
 
 def warnings(report: Report) -> list[str]:
+    """What else a reader must know before believing the scores, one sentence each: pictures that were not read,
+    training that saw the samples, answers that change when read again, columns that are the same."""
+    n = sum(next(iter(report.ledger.values()), {}).values())
+    lines = [f"{name}: {failed} of {n} could not be read" for name, kinds in report.ledger.items()
+             if (failed := kinds.get("server-error", 0))]
+    return lines + _seen(report) + [f"{name}: {_noisy(found)}" for name, found in report.noise.items()] + _same(report)
+
+
+def _seen(report: Report) -> list[str]:
     """What each column's training had in common with the samples, and the scores on what it had not seen."""
     unseen = {s.name: s for s in report.slices if s.kind == "training"}
     lines = []
@@ -135,17 +140,20 @@ def warnings(report: Report) -> list[str]:
     return lines
 
 
-def verdict(report: Report) -> str:
-    """The outcome in one sentence; empty with one column."""
-    return verdict_line(report.scores, report.comparisons)
+def _noisy(found: Noise) -> str:
+    if not found.again and not found.alone:
+        return f"read again, and one at a time: the same {found.n} answers."
+    return (f"of {found.n} answers, {found.again} changed when read again and {found.alone} when read one at a time; "
+            f"{found.flips} between right and wrong (up to {100 * found.flips / found.n:.1f} points of noise).")
 
 
-def verdict_line(columns: Mapping[str, Sequence[Score]], comparisons: Sequence[Comparison]) -> str:
-    """The outcome in the headline metric; empty where two columns were not compared in it."""
-    c = next((c for c in comparisons if c.metric == HEADLINE), None)
-    if c is None:
-        return ""
-    found = {"better": "tuned is better", "worse": "tuned is worse"}.get(c.verdict, c.verdict)
-    base, tuned = (next(s.value for s in scores if s.metric == HEADLINE) for scores in columns.values())
-    return (f"Exact match (visual): {shown(base, HEADLINE)} % base, {shown(tuned, HEADLINE)} % tuned, difference "
-            f"{_difference(c)} points, {'p ' if c.p < 0.001 else 'p = '}{p_value(c.p)}: {found}.")
+def _same(report: Report) -> list[str]:
+    """Columns so alike that one may be an export of the other, or the same model served: those that differ in less
+    than one answer in twenty, or in none."""
+    lines = []
+    for one in report.agreement:
+        if one.different < ALIKE * one.n:
+            ids = ", ".join(map(repr, one.ids)) + (", ..." if one.different > len(one.ids) else "")
+            lines.append(f"{one.a} and {one.b}: {one.different} of {one.n} answers are spelled otherwise"
+                         f"{f' ({ids})' if ids else ''}; of {one.flips} only one is right.")
+    return lines

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from latexocr.bench.cost import Stopwatch
 from latexocr.bench.folder import Run, alone, claim, timed
 from latexocr.errors import UserError
 from latexocr.reading import Reader
@@ -58,12 +59,16 @@ def predict(reader: Reader, samples: Sequence[Sample], out: Path, *, label: str 
 
 
 def record(reader: Reader, samples: Sequence[Sample], folder: Path, column: str, run: Run, *,
-           retry_errors: bool = False) -> list[Prediction]:
-    """The predictions of one column of a run folder, made or continued; raises UserError if the folder is another's."""
+           at_once: int | None = None, retry_errors: bool = False) -> list[Prediction]:
+    """The predictions of one column of a run folder, made or continued; raises UserError if the folder is another's.
+
+    The speed of a reader that reads is noted; `at_once` is how many pictures it reads together, where that is known.
+    """
     out = folder / f"predictions-{column}.jsonl"
     claim(folder, column, out, run)
-    with timed(folder, column):
-        return predict(reader, samples, out, label=column, retry_errors=retry_errors)
+    stopwatch = Stopwatch(reader, at_once)
+    with timed(folder, column, (lambda: None) if isinstance(reader, Recorded) else stopwatch.speed):
+        return predict(stopwatch, samples, out, label=column, retry_errors=retry_errors)
 
 
 def _watched(predictions: Iterator[Prediction], done: int, n: int, label: str,

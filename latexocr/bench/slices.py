@@ -1,20 +1,25 @@
-"""Scores of parts of a data set: by length, by structure, by the data set's own subsets.
+"""Scores of parts of a data set: by length, depth, structure, rare symbols, size of the picture, subset, and by what
+was seen in training.
 
-Takes samples and the counts of one metric, gives a Score for each part and column. Parts are formed from the
-references alone, so they are the same for every model. Knows nothing of predictions or files.
+Takes samples and the counts of one metric, gives a Score for each part and column. Parts are formed from pictures and
+references alone, so they are the same for every model. Knows nothing of predictions.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latexocr.latex.tokens import tokenize
 from latexocr.records import Sample
 from latexocr.scoring.metrics import Comparison, Metric, Score
 from latexocr.scoring.statistics import compare_parts, score
+from latexocr.scoring.structure import parts as contents
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,51 +27,81 @@ if TYPE_CHECKING:
 LENGTHS = ((1, 10), (11, 20), (21, 40), (41, 80), (81, None))
 """Tokens of a reference, both ends included."""
 
-STRUCTURES = {
-    "fraction": r"\\[dtc]?frac\b|\\over\b|\\d?binom\b",
-    "root": r"\\sqrt\b",
+DEPTHS = ("flat", "1 level deep", "2 levels deep", "3 or more levels deep")
+"""Scripts, fractions, roots and grids within each other."""
+
+STRUCTURES = {name: re.compile(pattern) for name, pattern in {
+    "fraction": r"\\([dtc]?frac|over|[dt]?binom)(?![a-zA-Z])",
+    "root": r"\\sqrt(?![a-zA-Z])",
     "sum, product or integral": r"\\(sum|prod|int|iint|iiint|oint|bigcup|bigcap)(?![a-zA-Z])",
-    "matrix or array": r"\\begin\{([bpvBV]?(small)?matrix|array|cases)|\\(matrix|pmatrix|cases)\b",
+    "matrix or array": r"\\(begin\{([bpvBV]?(small)?matrix|array|cases)\*?\}|(matrix|pmatrix|cases)(?![a-zA-Z]))",
     "several rows": r"\\\\",
-    "text": r"\\(text|mbox|textrm|textbf|textit|operatorname)\b",
-    "accent": r"\\(hat|bar|tilde|vec|dot|ddot|overline|underline|widehat|widetilde)\b",
-}
+    "text": r"\\(text|mbox|textrm|textbf|textit|operatorname)(?![a-zA-Z])",
+    "accent": r"\\(hat|bar|tilde|vec|dot|ddot|overline|underline|widehat|widetilde)(?![a-zA-Z])",
+}.items()}
 """Name -> pattern of a reference that has it. One reference may have several."""
+
+RARE = 0.01
+"""A symbol is rare that stands in fewer of the references than this share."""
+
+SIZES = ((10_000, "under 10,000 pixels"), (40_000, "10,000 to 40,000 pixels"), (160_000, "40,000 to 160,000 pixels"),
+         (float("inf"), "160,000 or more pixels"))
+"""Pixels of a picture as it comes: upper limit, name."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the samples, by their places; `kind` says how the part was formed."""
+
+    kind: str
+    name: str
+    rows: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One part of the data: `kind` says how it was formed, `scores` has one Score of the headline metric a column."""
+    """The scores of one part in the headline metric, one Score a column."""
 
     kind: str
     name: str
     n: int
     scores: Mapping[str, Score]
-    comparison: Comparison | None = None
-    """Of two columns; its p value is raised for the number of slices, by Holm's method."""
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    """Of each other column with the first; p values are raised for the number of all of them, by Holm's method."""
 
 
-def slices(samples: Sequence[Sample], metric: Metric, tables: Mapping[str, np.ndarray], *, seed: int,
-           seen: Mapping[str, Set[str]] | None = None) -> list[Slice]:
-    """The slices that hold at least one sample, in a fixed order: kinds, then parts.
+def parts(samples: Sequence[Sample], *, seen: Mapping[str, Set[str]] | None = None) -> list[Part]:
+    """The parts that hold at least one sample, in a fixed order: kinds, then names.
 
     `seen` has, by column, the ids of samples that were seen in its training; where there are any, they are a part, and
     the others are one.
     """
-    found: list[tuple[str, str, list[int]]] = []
-    for kind, parts in {**KINDS, **_training(seen or {})}.items():
+    found = []
+    for kind, named in {**KINDS, "symbols": _symbols(samples), "training": _training(seen or {})}.items():
         members: dict[str, list[int]] = {}
         for i, sample in enumerate(samples):
-            for part in parts(sample):
-                members.setdefault(part, []).append(i)
-        found += [(kind, name, members[name]) for name in sorted(members, key=_order)]
-    compared: dict[str, Comparison] = {}
-    if len(tables) == 2:
-        compared = compare_parts(metric, *tables.values(), {f"{kind}:{name}": rows for kind, name, rows in found},
-                                 seed=seed)
-    return [Slice(kind, name, len(rows), {column: score(metric, table[rows], seed=seed)
-                                          for column, table in tables.items()}, compared.get(f"{kind}:{name}"))
-            for kind, name, rows in found]
+            for name in named(sample):
+                members.setdefault(name, []).append(i)
+        found += [Part(kind, name, members[name]) for name in sorted(members, key=_order)]
+    return found
+
+
+def slices(found: Sequence[Part], metric: Metric, tables: Mapping[str, np.ndarray], *, seed: int) -> list[Slice]:
+    """The Slice of each part; `tables` has the counts of the metric by column, the first being the base."""
+    import numpy as np
+
+    base, *others = tables
+    compared: Mapping[tuple[str, int], Comparison] = {}
+    if others:  # All columns in one family of tests: one below the other, against as many copies of the base.
+        n = len(tables[base])
+        rows = {(column, at): [row + n * place for row in part.rows]
+                for place, column in enumerate(others) for at, part in enumerate(found)}
+        compared = compare_parts(metric, np.vstack([tables[base]] * len(others)),
+                                 np.vstack([tables[column] for column in others]), rows, seed=seed)
+    return [Slice(part.kind, part.name, len(part.rows),
+                  {column: score(metric, table[list(part.rows)], seed=seed) for column, table in tables.items()},
+                  {column: compared[column, at] for column in others})
+            for at, part in enumerate(found)]
 
 
 def _length(sample: Sample) -> Iterable[str]:
@@ -77,28 +112,57 @@ def _length(sample: Sample) -> Iterable[str]:
             return
 
 
+def _depth(sample: Sample) -> Iterable[str]:
+    levels = (structure.count("/") + 1 for structure in contents(sample.latex or "").structures)
+    return [DEPTHS[min(max(levels, default=0), len(DEPTHS) - 1)]]
+
+
 def _structure(sample: Sample) -> Iterable[str]:
-    found = [name for name, pattern in STRUCTURES.items() if re.search(pattern, sample.latex or "")]
+    found = [name for name, pattern in STRUCTURES.items() if pattern.search(sample.latex or "")]
     return found or ["none of these"]
+
+
+def _symbols(samples: Sequence[Sample]) -> Callable[[Sample], Iterable[str]]:
+    """Whether a sample has a symbol that is rare in these samples; of a set too small to have any, nothing."""
+    references = Counter(symbol for sample in samples for symbol in contents(sample.latex or "").symbols)
+    rare = {symbol for symbol, n in references.items() if n < RARE * len(samples)}
+
+    def named(sample: Sample) -> Iterable[str]:
+        if not rare:
+            return []
+        return ["common symbols only" if rare.isdisjoint(contents(sample.latex or "").symbols)
+                else f"a symbol of fewer than {RARE:.0%} of the references"]
+
+    return named
+
+
+def _size(sample: Sample) -> Iterable[str]:
+    from PIL import Image
+
+    try:
+        with Image.open(sample.image) if isinstance(sample.image, Path) else nullcontext(sample.image) as picture:
+            pixels = picture.width * picture.height
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return ["cannot be opened"]
+    return [next(name for limit, name in SIZES if pixels < limit)]
 
 
 def _subset(sample: Sample) -> Iterable[str]:
     return [sample.subset] if sample.subset else []
 
 
-def _training(seen: Mapping[str, Set[str]]) -> dict[str, Callable[[Sample], Iterable[str]]]:
-    def parts(sample: Sample) -> Iterable[str]:
-        return [f"{'' if sample.id in ids else 'not '}seen by {column}" for column, ids in seen.items() if ids]
-
-    return {"training": parts}
+def _training(seen: Mapping[str, Set[str]]) -> Callable[[Sample], Iterable[str]]:
+    return lambda sample: [f"{'' if sample.id in ids else 'not '}seen by {column}"
+                           for column, ids in seen.items() if ids]
 
 
 def _order(name: str) -> tuple[int, str]:
-    """Lengths by number, structures as listed above, the rest by name."""
-    if leading := re.match(r"\d+(?= (to|or) )", name):
+    """Lengths by number, depths, structures and sizes as listed above, the rest by name."""
+    if leading := re.match(r"\d+(?= (to|or) \S+ tokens)", name):
         return int(leading.group()), name
-    known = [*STRUCTURES, "none of these"]
+    known = [*DEPTHS, *STRUCTURES, "none of these", *(size for _, size in SIZES)]
     return (known.index(name) if name in known else 0), name
 
 
-KINDS: dict[str, Callable[[Sample], Iterable[str]]] = {"length": _length, "structure": _structure, "subset": _subset}
+KINDS: dict[str, Callable[[Sample], Iterable[str]]] = {
+    "length": _length, "depth": _depth, "structure": _structure, "picture": _size, "subset": _subset}

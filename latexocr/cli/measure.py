@@ -1,35 +1,53 @@
-"""The verbs that measure: bench, which reads and scores; those that need no model are in `scores`."""
+"""The verbs that measure: bench, which reads and scores, and gate; those that need no model are in `scores`."""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from latexocr.cli import options as shared
 from latexocr.cli import scores
 from latexocr.cli.options import Folder, Generate, Loading, Verb
-from latexocr.reading import GenerateConfig
+from latexocr.errors import UserError
+from latexocr.reading import BATCH, GenerateConfig
+
+if TYPE_CHECKING:
+    from latexocr.bench.folder import Run
+    from latexocr.bench.readings import Column
+    from latexocr.records import Sample
 
 
 @dataclass(frozen=True)
 class Bench:
     data: str
-    """Pictures with references: a folder, FILE.jsonl, im2latex:FOLDER or crohme:FOLDER."""
+    """Pictures with references, a SPEC as everywhere; or suite:NAME, or suite:NAME=SPEC where its data lies there."""
     out: Folder
     """Folder of this run. A run that was stopped continues; one of other settings is never overwritten."""
     base: str = "builtin"
     """A model, as for transcribe, or a predictions file (.jsonl) of anybody."""
     tuned: str | None = None
     """A second model or predictions file, compared with the first."""
+    model: Annotated[tuple[str, ...], arg(metavar="NAME=WHAT ...")] = ()
+    """More of them, each compared with the base: merged=models/a served=http://127.0.0.1:8000/v1 theirs=gpt.jsonl."""
     limit: int | None = None
     """Take this many samples, drawn at random; a larger limit holds those of a smaller one."""
     retry_errors: bool = False
     """Read samples again that failed in an earlier run."""
+    layout: bool = False
+    """Also draw every formula with TeX, and compare where each sign stands."""
+    robust: int | None = None
+    """Also read this many of the pictures after each of 19 kinds of damage at three strengths: 57 times as many."""
+    probe: int | None = None
+    """Also read this many again, and once more one at a time: answers that change are noise, and bound any gain."""
+    dollars_per_hour: float | None = None
+    """Price of this machine: gives the cost of 1,000 formulas."""
     generate: Generate = GenerateConfig()
     loading: Annotated[Loading, arg(name="")] = Loading()
 
@@ -38,31 +56,65 @@ def bench(options: Bench) -> int:
     from latexocr.bench.contamination import training_of
     from latexocr.bench.folder import read_runs
     from latexocr.bench.judge import evaluate, refuse_bare
-    from latexocr.bench.report import table, write_report
-    from latexocr.bench.run import Deferred, draw, record, recorded
+    from latexocr.bench.readings import More, read, with_more
+    from latexocr.bench.report import write_report
+    from latexocr.bench.run import draw
+    from latexocr.bench.suites import suite_of
+    from latexocr.bench.terminal import table
     from latexocr.data.sources import load
 
-    everything = load(options.data)
-    samples = draw(everything, options.limit)
+    models = _models(options)
+    suite = suite_of(options.data)
+    everything = load(suite.source if suite else options.data)
+    if suite:
+        suite.check(everything)
+    samples, more = draw(everything, options.limit), More(options.probe, options.robust)
     refuse_bare(samples)  # Now, not after hours of reading.
-    models = {"base": options.base} | ({"tuned": options.tuned} if options.tuned else {})
-    columns = {}
-    for name, model in models.items():
-        run = shared.run_record(model, options.data, samples, options.generate, options.loading)
-        reader = (recorded(Path(model), everything, samples) if model.endswith(".jsonl")
-                  else Deferred(partial(shared.load, model, options.generate, options.loading)))
-        columns[name] = record(reader, samples, options.out, name, run, retry_errors=options.retry_errors)
+    readings = {name: read(_column(options, name, model, everything, samples), samples, options.out, more,
+                           retry_errors=options.retry_errors) for name, model in models.items()}
     runs = read_runs(options.out)
     trained = {name: known for name, model in models.items() if (known := training_of(model, samples))}
-    report = evaluate(samples, columns, {name: runs[name] for name in columns}, trained=trained)
+    report = evaluate(samples, {name: one.all for name, one in readings.items()}, {name: runs[name] for name in models},
+                      trained=trained, layout=options.layout)
+    report = with_more(report, samples, readings, runs, more, options.dollars_per_hour)
     write_report(report, samples, options.out)
     print(table(report))
     print(f"latexocr: {options.out / 'report.html'} and {options.out / 'report.json'}", file=sys.stderr)
     return 0
 
 
+def _models(options: Bench) -> dict[str, str]:
+    """Name of each column -> model or predictions file."""
+    found = {"base": options.base} | ({"tuned": options.tuned} if options.tuned else {})
+    for given in options.model:
+        name, equals, what = given.partition("=")
+        if not equals or not what or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise UserError(f"--model {given}: expected NAME=WHAT, the name of letters, digits, - and _, for example "
+                            "merged=models/a.")
+        if name.lower() in map(str.lower, found):  # Names become file names.
+            raise UserError(f"--model {given}: there is a column '{name}' already. Give another name.")
+        found[name] = what
+    return found
+
+
+def _column(options: Bench, name: str, model: str, everything: Sequence[Sample], samples: Sequence[Sample]) -> Column:
+    """The column of a model, which is loaded when it is needed, or of a predictions file."""
+    from latexocr.bench.readings import Column
+    from latexocr.bench.run import Deferred, recorded
+
+    def run(part: Sequence[Sample]) -> Run:
+        return shared.run_record(model, options.data, part, options.generate, options.loading)
+
+    if model.endswith(".jsonl"):
+        run(samples)  # Complains of a file that is missing.
+        return Column(name, recorded(Path(model), everything, samples), run)
+    reader = Deferred(partial(shared.load, model, options.generate, options.loading))
+    at_once = options.generate.batch_size or (None if "://" in model else BATCH)
+    return Column(name, reader, run, at_once)
+
+
 VERBS = {
-    "bench": Verb("Measure a model, or compare two, on pictures with known formulas.",
+    "bench": Verb("Measure a model, or compare several, on pictures with known formulas.",
                   "latexocr bench --data crohme:test2014 --tuned runs/a --out runs/bench",
                   lambda: Bench, bench),
 } | scores.VERBS

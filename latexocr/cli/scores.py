@@ -126,11 +126,12 @@ def _references(spec: str) -> list[Sample]:
 
 def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
     """Scores as a table, the headline's signature, the ledger, broken references and, of two files, the verdict."""
-    from latexocr.bench.report import grid, verdict_line
+    from latexocr.bench.report import verdict_line
+    from latexocr.bench.terminal import grid
 
     first = next(iter(found.scores.values()))
     headline = next((one for one in first if one.metric == "exact_visual"), first[0])
-    lines = [grid(found.scores, found.comparisons), "",
+    lines = [grid(found.scores, {"tuned": found.comparisons}), "",
              f"n = {len(ids)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower", headline.signature]
     for name, ledger in found.ledgers.items():
         lines += [*_curve(name, found.scores[name]), f"{name}: {_told(ledger)}"]
@@ -140,7 +141,7 @@ def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
             lines += [f"{name}, most often confused: {', '.join(told)}"]
     lines += _defects(next(iter(found.ledgers.values())), ids)
     if found.comparisons:
-        lines += [f"base: {files[0]}; tuned: {files[1]}", verdict_line(found.scores, found.comparisons)]
+        lines += [f"base: {files[0]}; tuned: {files[1]}", verdict_line(found.scores, "tuned", found.comparisons)]
     return "\n".join(lines).rstrip()
 
 

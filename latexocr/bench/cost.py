@@ -1,0 +1,126 @@
+"""What reading costs: pictures and tokens a second, seconds a picture, memory, dollars.
+
+A `Stopwatch` around a reader measures while it reads; what it measured is kept with the start in `run.json`, so that a
+run that was continued still has the speed of its longest stretch. Loading is not counted, and neither are the first
+batches, where there are many more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from latexocr.bench.folder import Run
+from latexocr.provenance import loaded_cuda
+from latexocr.reading import Reader
+from latexocr.reading.local import WINDOW
+from latexocr.records import Prediction, Sample
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of the longest stretch of a column; what is not known is None."""
+
+    n: int
+    """Pictures that were measured."""
+    at_once: int | None
+    """Pictures in a batch, or requests in flight; None where the reader chose."""
+    pictures_per_s: float
+    tokens_per_s: float | None
+    p50_s: float
+    """Half of the answers came within so many seconds after the reader took the picture: at_once pictures together."""
+    p95_s: float
+    alone_p50_s: float | None
+    """The same, one picture at a time."""
+    alone_p95_s: float | None
+    memory_mb: float | None
+    """Most memory of this process while reading; of a server, nothing is known."""
+    gpu_memory_mb: float | None
+    dollars_per_1000: float | None
+    """For a thousand pictures at this speed, where the price of an hour was given."""
+
+
+UNKNOWN = 16
+"""Pictures that are taken to be read at once where that is not known, for the length of the warm-up alone."""
+
+
+class Stopwatch:
+    """A reader that is timed: `speed` has the figures of what was read through it."""
+
+    def __init__(self, reader: Reader, at_once: int | None) -> None:
+        self._reader, self._at_once = reader, at_once
+        self._took: list[float] = []
+        self._came: list[float] = []
+        self._tokens: list[int] = []
+
+    def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+        del self._took[len(self._came):]  # Taken by a batch that broke.
+        for prediction in self._reader.read(self._taken(samples)):
+            self._came.append(perf_counter())
+            self._tokens.append(prediction.tokens)
+            yield prediction
+
+    def _taken(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        for sample in samples:
+            if not self._took:
+                _forget_peaks()  # Now the model is loaded.
+            self._took.append(perf_counter())
+            yield sample
+
+    def speed(self) -> dict[str, Any] | None:
+        """The figures, to be kept as JSON; None where nothing was read."""
+        if not self._came:
+            return None
+        import numpy as np
+
+        warm_up = WINDOW * (self._at_once or UNKNOWN)
+        warm_up *= len(self._came) > 2 * warm_up
+        waited = np.subtract(self._came, self._took[:len(self._came)])[warm_up:]
+        p50, p95 = np.quantile(waited, [0.5, 0.95]).tolist()
+        return {"pictures": len(waited), "tokens": sum(self._tokens[warm_up:]), "warm_up": warm_up,
+                "seconds": round(self._came[-1] - (self._came[warm_up - 1] if warm_up else self._took[0]), 4),
+                "at_once": self._at_once, "p50_s": round(p50, 4), "p95_s": round(p95, 4), **_peaks()}
+
+
+def cost(run: Run, alone: Run | None, dollars_per_hour: float | None) -> Cost | None:
+    """The cost of a column; `alone` is its run one picture at a time. None where no stretch was measured."""
+    speed, single = _longest(run), _longest(alone) if alone else None
+    if speed is None or speed["seconds"] <= 0:
+        return None
+    rate = speed["pictures"] / speed["seconds"]
+    local = "://" not in run.model
+    return Cost(speed["pictures"], speed["at_once"], rate, speed["tokens"] / speed["seconds"] or None, speed["p50_s"],
+                speed["p95_s"], single and single["p50_s"], single and single["p95_s"],
+                speed["memory_mb"] if local else None, speed["gpu_memory_mb"] if local else None,
+                None if dollars_per_hour is None else dollars_per_hour / 3600 / rate * 1000)
+
+
+def _longest(run: Run) -> dict[str, Any] | None:
+    speeds = [start["speed"] for start in run.provenance if start.get("speed")]
+    return max(speeds, key=lambda speed: speed["pictures"], default=None)
+
+
+_PEAK = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
+
+def _forget_peaks() -> None:
+    """Let the peaks of memory begin anew, where the system can (Linux; a CUDA GPU)."""
+    with suppress(OSError):
+        _PEAK[0].write_text("5")
+    if cuda := loaded_cuda():
+        cuda.reset_peak_memory_stats()
+
+
+def _peaks() -> dict[str, float | None]:
+    """Peaks of memory in MB (10^6 bytes): of the process, and of what torch holds on the GPU."""
+    try:
+        lines = dict(line.split(":", 1) for line in _PEAK[1].read_text().splitlines())
+        memory = round(int(lines["VmHWM"].split()[0]) * 1024 / 1e6, 1)
+    except (OSError, KeyError, ValueError):
+        memory = None
+    cuda = loaded_cuda()
+    return {"memory_mb": memory, "gpu_memory_mb": round(cuda.max_memory_allocated() / 1e6, 1) if cuda else None}
