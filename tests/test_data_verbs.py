@@ -147,13 +147,19 @@ def test_formulas_become_a_data_set_with_a_contact_sheet(formulas, tmp_path, cap
 
 @needs_tex
 def test_drawing_is_the_same_from_the_same_seed_on_any_number_of_cores():
-    many = [*FORMULAS, r"\nosuchcommand"] * 17
+    many = [*FORMULAS, r"\nosuchcommand"] * 2
     drawn = {workers: list(synthesise(many, Look(degrade=True, seed=5, fonts=("cm",)), workers=workers))
              for workers in (1, 2)}
     assert drawn[1] == drawn[2] and [one.latex for one in drawn[1]] == many
-    assert sum(one.image is None for one in drawn[1]) == 17
+    assert sum(one.image is None for one in drawn[1]) == 2
     other = list(synthesise(many[:5], Look(degrade=True, seed=6, fonts=("cm",))))
     assert other != drawn[1][:5]
+
+
+@needs_tex
+def test_a_small_file_is_drawn_in_several_fonts_too():
+    drawn = list(synthesise(FORMULAS, Look(fonts=("tx", "times"), seed=0)))
+    assert {one.made for one in drawn} == {"tx", "times"}
 
 
 @pytest.mark.parametrize(("name", "content"), [

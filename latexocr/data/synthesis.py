@@ -31,8 +31,10 @@ from latexocr.records import Sample
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-AT_ONCE = 200
-"""Formulas of one document: all in one font and size."""
+AT_ONCE = (5, 200)
+"""Fewest and most formulas of one document, all in one font and size."""
+DOCUMENTS = 20
+"""Of a file that is not large: so many choices of font and size, though a start of TeX costs as much as 100 do."""
 DPI = (100, 120, 150, 180, 220, 300)
 HAND_DPI = (150, 200, 250, 300)
 DEGRADED = 0.75
@@ -95,7 +97,8 @@ def synthesise(formulas: Sequence[str], look: Look, *, workers: int = 1) -> Iter
         here = "has none of that name" if unknown[0] not in FONTS else "lacks its packages"
         raise UserError(f"Font '{unknown[0]}': this machine {here}. There are: {', '.join(available_fonts())}.")
     look = replace(look, fonts=look.fonts or tuple(name for name in available_fonts() if FONTS[name].share))
-    parts = [(start, formulas[start : start + AT_ONCE]) for start in range(0, len(formulas), AT_ONCE)]
+    at_once = int(np.clip(len(formulas) // DOCUMENTS, *AT_ONCE))
+    parts = [(start, formulas[start : start + at_once]) for start in range(0, len(formulas), at_once)]
     task = partial(_document, look)
     if workers < 2 or len(parts) < 2:
         for part in parts:
