@@ -11,6 +11,7 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import lru_cache
 from math import isfinite
@@ -47,12 +48,14 @@ def _indexed(answer: Answer) -> dict[str, Any]:
 def blocks(rows: Sequence[Row], samples: Sequence[Sample]) -> list[str]:
     """What is drawn of each row, packed in blocks: picture, formulas as MathML, and how answers differ."""
     shown = lru_cache(maxsize=10_000)(mathml)  # Most answers are the reference, or another column's.
-    drawn = [_drawn(row, sample, shown) for row, sample in zip(rows, samples, strict=True)]
+    with ThreadPoolExecutor() as pool:  # Pillow frees the other processors while it decodes and encodes.
+        pictures = pool.map(picture, [sample.image for sample in samples])
+        drawn = [_drawn(row, image, shown) for row, image in zip(rows, pictures, strict=True)]
     return [packed(drawn[start:start + BLOCK]) for start in range(0, len(drawn), BLOCK)]
 
 
-def _drawn(row: Row, sample: Sample, shown: Callable[[str], str | None]) -> Mapping[str, Any]:
-    return {"picture": picture(sample.image), "reference": shown(row.reference),
+def _drawn(row: Row, image: str | None, shown: Callable[[str], str | None]) -> Mapping[str, Any]:
+    return {"picture": image, "reference": shown(row.reference),
             "answers": [{"shown": None if answer.error else shown(answer.latex), "edits": _edits(row, answer)}
                         for answer in row.answers.values()]}
 

@@ -42,11 +42,16 @@ KINDS = {
 
 
 def write_report(report: Report, samples: Sequence[Sample], folder: Path) -> None:
-    """Write `report.json` and `report.html`, each replaced at once."""
-    from latexocr.bench.report_page import page  # here, since the page takes its words from this module
+    """Write `report.json`, `.html`, `.md` and `.tex`, and a `card-COLUMN.md` each; files are replaced at once."""
+    from latexocr.bench.formats import card, latex_table, markdown  # here, since they take their words from this module
+    from latexocr.bench.report_page import page
 
     write_text(folder / "report.json", json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "report.html", page(report, samples))
+    write_text(folder / "report.md", markdown(report))
+    write_text(folder / "report.tex", latex_table(report))
+    for column in report.scores:
+        write_text(folder / f"card-{column}.md", card(report, column))
 
 
 def as_json(report: Report) -> dict[str, Any]:

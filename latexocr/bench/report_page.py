@@ -6,17 +6,17 @@ Takes a Report and the samples it is about, gives HTML. Computes no score.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latexocr.bench import report_charts
 from latexocr.bench.changes import Change, changes
 from latexocr.bench.charts import Forest, forest
-from latexocr.bench.judge import HEADLINE, LEVELS, Report
+from latexocr.bench.judge import HEADLINE, Report
+from latexocr.bench.lines import MAIN, lines
 from latexocr.bench.mistakes import Confusion
 from latexocr.bench.page import mathml, render
 from latexocr.bench.page_rows import blocks, index, packed
-from latexocr.bench.report import KINDS, SHOWN, interval, label, p_value, shown, signed, verdict_line, warnings
+from latexocr.bench.report import KINDS, interval, p_value, shown, signed, verdict_line, warnings
 from latexocr.bench.robust import Robust
 from latexocr.bench.slices import Slice
 from latexocr.records import Sample
@@ -24,9 +24,6 @@ from latexocr.scoring.metrics import Comparison
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-
-MAIN = (*LEVELS.values(), "edit_distance", "bleu", "exprate_1")
-"""Metrics that are shown at once; the others stand behind a click."""
 
 EXAMPLES = 3
 CONFUSIONS = 15
@@ -44,13 +41,13 @@ def page(report: Report, samples: Sequence[Sample]) -> str:
     columns = list(report.scores)
     names = [report.runs[name].model if name in report.runs else name for name in columns]
     run = next(iter(report.runs.values()), None)
-    lines, changed = _lines(report), changes(report)
+    every, changed = lines(report), changes(report)
     return render(
         "report.html.jinja", report=report, columns=columns, others=columns[1:], data=run.data if run else "",
         title=f"{' and '.join(names[1:])} against {names[0]}" if names[1:] else names[0],
         verdicts=_verdicts(report, changed), warnings=warnings(report),
         changes={name: _examples(change) for name, change in changed.items()},
-        main=[line for line in lines if line.metric in MAIN], rest=[line for line in lines if line.metric not in MAIN],
+        main=[line for line in every if line.metric in MAIN], rest=[line for line in every if line.metric not in MAIN],
         headline=HEADLINE, charts=report_charts.shape(report), confidence=report_charts.confidence(report),
         robustness=report_charts.robustness(report), forest=_forest(report), losses=_losses(report),
         places_of_parts=_parts(report), steps=[(step, _lost(report, step)) for step in report.robustness],
@@ -69,27 +66,6 @@ class Mark(NamedTuple):
     value: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Line:
-    """One metric of all columns."""
-
-    metric: str
-    label: str
-    unit: str
-    arrow: str
-    scores: Mapping[str, Any]
-    comparisons: Mapping[str, Comparison]
-
-
-def _lines(report: Report) -> list[Line]:
-    scores = {name: {score.metric: score for score in column} for name, column in report.scores.items()}
-    compared = {name: {c.metric: c for c in column} for name, column in report.comparisons.items()}
-    return [Line(metric, label(metric), SHOWN[metric].unit, "↑" if SHOWN[metric].higher_is_better else "↓",
-                 {name: column[metric] for name, column in scores.items()},
-                 {name: column[metric] for name, column in compared.items() if metric in column})
-            for metric in next(iter(scores.values()))]
 
 
 def _tone(c: Comparison) -> str:
