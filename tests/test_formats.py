@@ -31,7 +31,7 @@ def found(model: str = "runs/a", data: str = "hf:owner/name:test") -> Report:
 
 def test_markdown_says_the_verdict_and_the_numbers_of_the_report():
     text = markdown(found())
-    assert text.startswith("### tuned is better than base\n\nExact match \\(visual\\): 25.0 % base, 92.5 % tuned")
+    assert text.startswith("### tuned is better than base\n\nExact match (visual): 25.0 % base, 92.5 % tuned")
     row = next(line for line in text.splitlines() if line.startswith("| **exact match, visual"))
     assert row.split("|")[2].strip().startswith("25.0 [") and "+67.5 [" in row and "better, p < 0.001" in row
     assert "tuned gets 3 samples wrong that base read" in text and "n = 40" in text
@@ -47,7 +47,7 @@ def test_markdown_of_one_column_has_no_verdict():
 
 def test_names_of_others_stay_text_in_markdown():
     text = markdown(found(EVIL, EVIL))
-    assert "<script>" not in text and "\n#" not in text.replace("\n###", "") and "\\[a\\]\\(javascript:b\\)" in text
+    assert "<script>" not in text and "\n#" not in text.replace("\n###", "") and "\\[a\\](javascript:b)" in text
     assert "\\`x\\`" in text and " \\| " in text
 
 

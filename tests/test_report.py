@@ -165,8 +165,8 @@ def test_bench_compares_two_predictions_files_of_anybody(workplace, capsys):
     first = capsys.readouterr().out
     assert "50.0 [" in first and "66.7 [" in first
     assert sorted(path.name for path in Path("o").iterdir()) == [
-        "card-base.md", "card-tuned.md", "predictions-base.jsonl", "predictions-tuned.jsonl", "report.html", "report.json",
-        "report.md", "report.tex", "run.json"]
+        "card-base.md", "card-tuned.md", "predictions-base.jsonl", "predictions-tuned.jsonl",
+        "report.html", "report.json", "report.md", "report.tex", "run.json"]
     assert [p.id for p in read_predictions(Path("o/predictions-base.jsonl"))] == [s.id for s in SAMPLES]
     assert cli.main(arguments) == 0 and capsys.readouterr().out == first
     write_predictions(Path("base.jsonl"), [Prediction("s9", "x")])

@@ -35,7 +35,7 @@ def markdown(report: Report) -> str:
 
 def _md(text: str) -> str:
     """Text that Markdown and HTML leave as it is, in one line."""
-    return re.sub(r"([\\`*_{}\[\]()#|~@!])", r"\\\1", " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;"))
+    return re.sub(r"([\\`*_\[\]#|~@])", r"\\\1", " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def _md_scores(shown_lines: Sequence[Line], columns: Sequence[str]) -> str:
