@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from latexocr.cli import options as shared
 from latexocr.cli import scores
@@ -113,8 +113,37 @@ def _column(options: Bench, name: str, model: str, everything: Sequence[Sample],
     return Column(name, reader, run, at_once)
 
 
+@dataclass(frozen=True)
+class Gate:
+    report: Annotated[Positional[Path], arg(metavar="REPORT.json")]
+    """The report to judge."""
+    against: Annotated[Path, arg(metavar="BASELINE.json")]
+    """A report of the same data; it may be older, both are counted anew."""
+    metric: str = "exact"
+    """What must not drop (of an error rate: rise): exact, which is exact_visual; or edit_distance, bleu, any other."""
+    allow_drop: float = 0.0
+    """Loss that is allowed, in points of per cent, or of BLEU."""
+    column: str | None = None
+    """Column of the report. Unless given: its only one, or "tuned". The baseline's is the same, or its only one."""
+    seed: int = 0
+    """Of resampling."""
+
+
+def gate(options: Gate) -> int:
+    from latexocr.bench.gate import gate as judge
+    from latexocr.bench.gate import read_column, sentence
+
+    column = read_column(options.report, options.column)
+    baseline = read_column(options.against, like=column.name)
+    found = judge(column, baseline, options.metric, options.allow_drop, seed=options.seed)
+    print(f"{'FAILED' if found.closed else 'passed'}: {sentence(found)}\n{found.signature}")
+    return 1 if found.closed else 0
+
+
 VERBS = {
     "bench": Verb("Measure a model, or compare several, on pictures with known formulas.",
                   "latexocr bench --data crohme:test2014 --tuned runs/a --out runs/bench",
                   lambda: Bench, bench),
+    "gate": Verb("Fail where a report is worse than a baseline, and the loss is real.",
+                 "latexocr gate runs/new/report.json --against baseline.json --allow-drop 0.5", lambda: Gate, gate),
 } | scores.VERBS
