@@ -80,6 +80,11 @@ class LatexOCRModel:
         """One prediction a sample, in order, as they come."""
         return iter(self.reader.read(samples))
 
+    @property
+    def latency(self) -> Any:
+        """How long a server's answers took (`reading.latency.Latency`); None for a model in this process."""
+        return getattr(self.reader, "latency", None)
+
     def train(self, samples: Sequence[Sample] | None = None, *, out: str | Path | None = None,
               eval_samples: Sequence[Sample] | None = None, **options: Any) -> LatexOCRModel:
         """A new model: this one with an adapter trained on `samples` (or `data=SPEC`).

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ from latexocr.errors import UserError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+KEPT_EVERY_S = 5.0
+"""Seconds after which what was written is kept even if the machine stops."""
+BLOCK = 1 << 16
 Stop = Literal["end", "length", "error"]
 
 
@@ -71,12 +76,19 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     A last line without its newline is what a killed run was writing: where it is not whole, it is left out.
     Raises UserError naming file and line where a line is not a JSON object.
     """
+    return ((number, fields) for number, _, fields in placed_json_lines(path))
+
+
+def placed_json_lines(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """As `json_lines`; between number and object, the byte at which the line begins."""
+    place = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 fields = _json_object(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, f"{path}:{number}")
                 if fields is not None:
-                    yield number, fields
+                    yield number, place, fields
+                place += len(line)
     except (OSError, ValueError) as e:  # the latter: a name with a null byte
         raise UserError(f"{path}: cannot be read as JSON lines ({e}).") from e
 
@@ -96,21 +108,59 @@ def _json_object(line: bytes, where: str) -> dict[str, Any] | None:
     return fields
 
 
+def json_line(prediction: Prediction, **more: Any) -> str:
+    """A prediction as a line of a file; with more fields, which readers of predictions ignore."""
+    return json.dumps({**asdict(prediction), **more}, ensure_ascii=False) + "\n"
+
+
+def append(path: Path, lines: Iterable[str]) -> None:
+    """Append lines to a file as they come. A killed run loses at most the line that it was writing, a machine that
+    stops those of the last seconds."""
+    # Half a character, which no file can hold, is spelled as JSON spells it.
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        kept = time.monotonic()
+        try:
+            for line in lines:
+                file.write(line)
+                file.flush()
+                if time.monotonic() - kept > KEPT_EVERY_S:
+                    os.fsync(file.fileno())
+                    kept = time.monotonic()
+        finally:
+            os.fsync(file.fileno())
+
+
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Append predictions to a file, each line flushed, so that a killed run loses at most the line it was writing."""
-    with path.open("a", encoding="utf-8") as file:
-        for prediction in predictions:
-            file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
-            file.flush()
+    """Append predictions to a file."""
+    append(path, map(json_line, predictions))
+
+
+def mend(path: Path) -> None:
+    """Cut what follows the last newline of a file: the line that a killed run was writing."""
+    with path.open("rb+") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - BLOCK)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     """All predictions of a file, in its order. Raises UserError on a line that is not a prediction."""
+    return list(stream_predictions(path))
+
+
+def stream_predictions(path: Path) -> Iterator[Prediction]:
+    """The same, one after the other, for files that are large."""
     known = set(Prediction.__dataclass_fields__)
-    predictions = []
     for number, fields in json_lines(path):
         if "id" not in fields or "latex" not in fields:
             raise UserError(f"{path}:{number}: no 'id' or no 'latex' (found: {', '.join(fields) or 'nothing'}). "
                             "Each line of a predictions file needs both.")
-        predictions.append(Prediction(**{key: value for key, value in fields.items() if key in known}))
-    return predictions
+        yield Prediction(**{key: value for key, value in fields.items() if key in known})

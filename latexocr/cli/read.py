@@ -5,28 +5,41 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from latexocr.cli import options as shared
 from latexocr.cli.options import Generate, Loading, Verb
 from latexocr.errors import UserError
+from latexocr.latex.delimiters import wrapped
 from latexocr.reading import GenerateConfig
 
 if TYPE_CHECKING:
-    from latexocr.records import Prediction, Sample
+    from latexocr.bench.transcripts import Transcript
+    from latexocr.data.inputs import Inputs
+    from latexocr.records import Prediction
 
 
 @dataclass(frozen=True)
 class Transcribe:
-    paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="PATH ...")]
-    """Pictures, folders of pictures, or JSON lines that name pictures."""
+    paths: Annotated[Positional[tuple[str, ...]], arg(metavar="INPUT ...")]
+    """Pictures, folders, 'patterns', PDFs, URLs, lists (.txt, .jsonl, .csv), "-" for a list on standard input, or
+    "clipboard"."""
     model: str = "builtin"
     """"builtin", a model or adapter folder, a hub name, or the URL of a server (http://host:8000/v1)."""
-    out: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Where results.jsonl and results.html go: the current folder unless given. A lone picture is only printed then."""
+    out: Annotated[Path | None, arg(metavar="PLACE")] = None
+    """A folder, for results.jsonl and results.html: the current one unless given. Or a file: .jsonl, .csv, .md, .tex,
+    .mml or .html. A lone picture is only printed unless given."""
+    wrap: Literal["auto", "none", "inline", "dollars", "parentheses", "display", "equation"] = "auto"
+    """Delimiters: none, inline $ $, dollars $$ $$, parentheses \\( \\), display \\[ \\], equation. auto: those of the
+    format."""
+    boxes: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Where formulas are on the pages of PDFs: [{"page": 3, "box": [left, top, right, bottom]}, ...], in points."""
+    min_confidence: Annotated[float, arg(metavar="0-1")] = 0.0
+    """Leave answers of less confidence for a person: not printed, marked in results.html, listed on stderr."""
     retry_errors: bool = False
     """Read pictures again that failed in an earlier run."""
     generate: Generate = GenerateConfig()
@@ -34,54 +47,123 @@ class Transcribe:
 
 
 def transcribe(options: Transcribe) -> int:
-    from latexocr.bench.run import Deferred
-    from latexocr.bench.transcripts import transcribe as into_folder
-
-    samples = _pictures(options.paths)
-    reader = Deferred(lambda: shared.load(options.model, options.generate, options.loading))
-    if options.out is None and len(samples) == 1 and options.paths[0].is_file():
-        predictions = list(reader.read(samples))
-        for prediction in predictions:
-            _print(prediction)
-    else:
-        out = options.out or Path()
-        run = shared.run_record(options.model, ", ".join(map(str, options.paths)), samples, options.generate,
-                                options.loading)
-        run = replace(run, data_sha256="")  # Pictures may be added; each is compared with what was read of it.
-        predictions = into_folder(reader, samples, out, run, retry_errors=options.retry_errors, show=_print)
-        print(f"latexocr: {out / 'results.jsonl'} and {out / 'results.html'}", file=sys.stderr)
-    return _ending(predictions)
+    _check(options)
+    inputs = _inputs(options)
+    shown = _Shown(options)
+    alone = options.out is None and _is_one(inputs)
+    if alone:
+        for prediction in shared.load(options.model, options.generate, options.loading).read(iter(inputs)):
+            shown.plainly(prediction)
+        return 1 if shown.failed else 0
+    return _into(options, inputs, shown)
 
 
-def _pictures(paths: Sequence[Path]) -> list[Sample]:
-    """The samples of all paths. With several, ids are the paths as given, so that equal names stay apart."""
-    from latexocr.data.sources import load
-
-    if not paths:
+def _check(options: Transcribe) -> None:
+    if not options.paths:
         raise UserError("no pictures given. Give pictures or folders, for example: latexocr transcribe examples/")
-    if len(paths) == 1:
-        return load(str(paths[0]))
-    found: dict[str, Sample] = {}
-    for path in paths:
-        for sample in load(str(path)):
-            whole = path.is_file() and path.suffix != ".jsonl"
-            found.setdefault(str(path if whole else path / sample.id), sample)
-    return [replace(sample, id=id) for id, sample in found.items()]
+    if not 0 <= options.min_confidence <= 1:
+        raise UserError(f"--min-confidence is {options.min_confidence:g}; it must be between 0 and 1.")
 
 
-def _print(prediction: Prediction) -> None:
-    """One line on stdout, also for a failure; its reason goes to stderr."""
-    print(f"{prediction.id}\t{' '.join(prediction.latex.split())}", flush=True)
-    if prediction.stop == "error":
-        print(f"latexocr: {prediction.id}: {prediction.error}", file=sys.stderr)
+def _inputs(options: Transcribe) -> Inputs:
+    from latexocr.data.boxes import Boxes, read_boxes
+    from latexocr.data.inputs import Inputs
+
+    return Inputs(options.paths, read_boxes(options.boxes) if options.boxes else Boxes())
 
 
-def _ending(predictions: Sequence[Prediction]) -> int:
-    failed = sum(prediction.stop == "error" for prediction in predictions)
-    if failed:
-        print(f"latexocr: {failed} of {len(predictions)} pictures could not be read; --retry-errors tries them again.",
-              file=sys.stderr)
-    return 1 if failed else 0
+def _is_one(inputs: Inputs) -> bool:
+    """Whether this is one picture, and not a folder, which may grow."""
+    lone = len(inputs.words) == 1 and not Path(inputs.words[0]).is_dir()
+    return lone and len(list(islice(inputs, 2))) == 1
+
+
+def _into(options: Transcribe, inputs: Inputs, shown: _Shown) -> int:
+    """Transcribe into a folder; make the file that is asked for."""
+    from latexocr.bench.folder import read_runs
+    from latexocr.bench.outputs import FORMATS, write_as
+    from latexocr.bench.transcripts import COLUMN, ON_PAGE, UNSURE, transcribe, write_page
+
+    out = options.out or Path()
+    asked = out.suffix.lower() if out.suffix.lower() in (*FORMATS, ".html") and not out.is_dir() else ""
+    folder = out.with_name(out.name + ".run") if asked else out
+    run = shared.run_record(options.model, _named(options.paths), [], options.generate, options.loading)
+    run = replace(run, data_sha256="")  # Pictures may be added; each is compared with what was read of it.
+    done = transcribe(lambda: shared.load(options.model, options.generate, options.loading), lambda: iter(inputs),
+                      folder, run, retry_errors=options.retry_errors, show=shown.with_name)
+    page = out if asked == ".html" else folder / f"{COLUMN}.html"
+    if asked in FORMATS:
+        write_as(out, done.results, options.wrap)
+    else:
+        write_page(page, lambda: iter(inputs), done, read_runs(folder)[COLUMN], options.min_confidence or UNSURE)
+    _say(" and ".join(map(str, [out] if asked else [done.results, page])))
+    if done.n > ON_PAGE and asked not in FORMATS:
+        _say(f"{page} shows the first {ON_PAGE:,} of {done.n:,} pictures")
+    return _ending(done, shown)
+
+
+def _named(words: Sequence[str]) -> str:
+    """What was given, for the record of the run, which must not grow with it."""
+    return ", ".join(words[:20]) + (f" and {len(words) - 20} more" if len(words) > 20 else "")
+
+
+class _Shown:
+    """What is printed of each prediction: the formula on stdout, also of a failure; reasons on stderr."""
+
+    def __init__(self, options: Transcribe) -> None:
+        self._wrap, self._least = options.wrap.replace("auto", "none"), options.min_confidence
+        self.failed = self.for_review = 0
+
+    def with_name(self, prediction: Prediction) -> None:
+        """A line: name, tab, formula."""
+        if self._is_sure(prediction):
+            _print(f"{prediction.id}\t{' '.join(wrapped(prediction.latex, self._wrap).split())}")
+
+    def plainly(self, prediction: Prediction) -> None:
+        """The formula and nothing else, for a pipe."""
+        if self._is_sure(prediction):
+            _print(wrapped(prediction.latex, self._wrap))
+
+    def _is_sure(self, prediction: Prediction) -> bool:
+        """Whether an answer is to be printed; what is to be said of it is said."""
+        if prediction.stop == "error":
+            self.failed += 1
+            _say(f"{prediction.id}: {prediction.error}")
+        elif self._least and (prediction.confidence is None or prediction.confidence < self._least):
+            self.for_review += 1
+            known = "no confidence" if prediction.confidence is None else f"confidence {prediction.confidence:.0%}"
+            _say(f"{prediction.id}: {known}, below {self._least:.0%}: for review")
+            return False
+        return True
+
+
+def _print(line: str) -> None:
+    """A line on stdout; half a character, which no terminal takes, is spelled out."""
+    print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
+
+
+def _say(what: str) -> None:
+    print(f"latexocr: {' '.join(what.split())}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+
+
+def _ending(done: Transcript, shown: _Shown) -> int:
+    """The last lines; the exit code."""
+    if shown.for_review:
+        _say(f"{shown.for_review} of {done.read} answers are for review")
+    if done.read:
+        _say(_speed(done))
+    if done.failures:
+        _say(f"{done.failures:,} of {done.n:,} pictures could not be read; --retry-errors tries them again.")
+    return 1 if done.failures else 0
+
+
+def _speed(done: Transcript) -> str:
+    seconds = max(done.seconds, 1e-9)
+    parts = [f"{done.read:,} pictures", f"{done.failures:,} errors", f"{done.read / seconds:.3g} pictures/s"]
+    if done.latency is not None and done.latency.n:
+        parts += [f"answers within {done.latency.percentile(0.5):.2g} s (p50), {done.latency.percentile(0.95):.2g} s "
+                  "(p95)"]
+    return ", ".join([*parts, f"{done.tokens / seconds:.3g} tokens/s"])
 
 
 VERBS = {
