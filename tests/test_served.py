@@ -1,4 +1,4 @@
-"""The reader of OpenAI-compatible servers: against small servers of every bad habit, and against a real vLLM."""
+"""The reader of OpenAI-compatible servers, against small ones of every bad habit; a real vLLM is in test_serve.py."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import base64
 import contextlib
 import io
 import math
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,8 +24,6 @@ from latexocr.reading.images import prepare
 from latexocr.reading.served import PREPARING, ServedReader
 from latexocr.records import Sample
 
-ROOT = Path(__file__).parent.parent
-SERVE_PYTHON = ROOT / ".venv-serve/bin/python"
 QUICK = Retry(tries=3, first_wait_s=0.01, timeout_s=0.5)
 
 @pytest.fixture
@@ -191,54 +185,3 @@ def test_key_of_the_environment(serve, monkeypatch, key):
     model = LatexOCRModel.load(server.url)
     list(model.read(samples(1)))
     assert server.keys == [f"Bearer {key}" if key else None] and "secret" not in repr(model)
-
-
-@pytest.fixture(scope="module")
-def vllm_url(tmp_path_factory) -> Iterator[str]:
-    """The address of a vLLM that serves the embedded model on this machine's CPU, started by serve/serve.sh."""
-    if not SERVE_PYTHON.exists() or subprocess.run([SERVE_PYTHON, "-c", "import vllm"], capture_output=True).returncode:
-        pytest.skip("no vLLM in .venv-serve: `make test` installs it")
-    port, log = free_port(), tmp_path_factory.mktemp("vllm") / "log"
-    cpu = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1",
-           "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [ROOT / "serve/serve.sh", "builtin", "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "4"],
-            env=os.environ | cpu | {"PYTHON": str(SERVE_PYTHON), "PORT": str(port)},
-            stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        _wait_until_healthy(server, port, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-
-
-def _wait_until_healthy(server: subprocess.Popen, port: int, log: Path) -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            break
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.5)
-    pytest.fail(f"vLLM did not start: {log.read_text()[-3000:]}")
-
-
-@pytest.mark.serve
-def test_vllm_answers_as_the_model_in_this_process_does(vllm_url):
-    from latexocr.reading.local import load_model
-
-    pictures = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in (".png", ".jpg"))
-    given = [Sample(path.name, path) for path in pictures]
-    config = GenerateConfig(max_tokens=128, batch_size=4)
-    served = list(ServedReader(vllm_url, config=config).read(given))
-    local = list(load_model("builtin", device="cpu", dtype="float32", config=config).read(given))
-    assert [(p.id, p.reply, p.tokens, p.stop) for p in served] == [(p.id, p.reply, p.tokens, p.stop) for p in local]
-    assert len({p.reply for p in served}) > len(given) // 2  # the pictures were looked at
-    assert [p.confidence for p in served] == pytest.approx([p.confidence for p in local], abs=0.01)
