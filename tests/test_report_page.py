@@ -13,6 +13,7 @@ import pytest
 from browser import PROGRAM, Browser
 from PIL import Image
 from test_page import Tags
+from test_report_schema import full
 
 from latexocr.bench.changes import changes
 from latexocr.bench.folder import Run
@@ -100,8 +101,17 @@ def test_three_columns_are_each_compared_with_the_first(report):
                for n, name in ((2, "base"), (5, "tuned"), (7, "third"))}
     text = page(evaluate(samples, columns, RUNS), samples)
     for expected in ("tuned is better than base", "third is better than base", "Where third got worse", "third − base",
-                     "base right, third wrong", "model/tuned and model/third against model/base"):
+                     "base right, third wrong", "2 models against model/base"):
         assert expected in text
+
+
+def test_what_was_measured_is_shown_and_nothing_else(text):
+    measured = page(full(), pictures(full()))
+    for section in ("confidence", "robustness", "cost"):
+        assert f'<h2 id="{section}">' in measured
+    assert "blur" in measured and "pictures per second" in measured and "tokens per second" not in measured
+    assert "base: of 3 answers, 1 changed when read again" in measured and "trained on d" in measured
+    assert '<h2 id="confidence">' in text and '<h2 id="robustness">' not in text and '<h2 id="cost">' not in text
 
 
 def test_no_text_of_others_is_markup():

@@ -113,13 +113,13 @@ function image(row, drawn) {
     : make("span", {class: "soft"}, "The picture cannot be opened."));
 }
 
-function card(row, drawn, columns) {
+function card(row, drawn, columns, which) {
   return make("article", {class: "item"},
     make("header", {}, make("h3", {}, row.id), make("span", {class: "soft"}, row.subset)),
     make("div", {class: "side"},
       make("div", {}, image(row, drawn), make("div", {class: "answer"}, make("p", {class: "name"}, "reference"),
         formula(drawn.reference, row.reference), row.reference && source(row.reference, [row.reference]))),
-      make("div", {}, ...columns.map((name, i) => answer(name, i, row.answers[i], drawn.answers[i])))));
+      make("div", {}, ...which.map(i => answer(columns[i], i, row.answers[i], drawn.answers[i])))));
 }
 
 // The page.
@@ -131,7 +131,8 @@ async function main() {
     const blocks = new Map(await Promise.all(needed.map(async b => [b, await unpack(`block-${b}`)])));
     return places.map(i => blocks.get(Math.floor(i / block))[i % block]);
   };
-  const cards = async places => (await drawn(places)).map((d, k) => card(rows[places[k]], d, columns));
+  const cards = async (places, which = [...columns.keys()]) =>
+    (await drawn(places)).map((d, k) => card(rows[places[k]], d, columns, which));
   let found = [], page = 0, turn = 0;
 
   async function show(focus) {
@@ -176,7 +177,7 @@ async function main() {
   });
 
   for (const place of document.querySelectorAll("[data-cards]"))
-    place.replaceChildren(...await cards(JSON.parse(place.dataset.cards)));
+    place.replaceChildren(...await cards(JSON.parse(place.dataset.cards), JSON.parse(place.dataset.columns)));
   for (const place of document.querySelectorAll("[data-picture]"))
     place.replaceChildren(image(rows[place.dataset.picture], (await drawn([Number(place.dataset.picture)]))[0]));
   await follow();

@@ -44,7 +44,7 @@ def page(report: Report, samples: Sequence[Sample]) -> str:
     every, changed = lines(report), changes(report)
     return render(
         "report.html.jinja", report=report, columns=columns, others=columns[1:], data=run.data if run else "",
-        title=f"{' and '.join(names[1:])} against {names[0]}" if names[1:] else names[0],
+        title=_title(names),
         verdicts=_verdicts(report, changed), warnings=warnings(report),
         changes={name: _examples(change) for name, change in changed.items()},
         main=[line for line in every if line.metric in MAIN], rest=[line for line in every if line.metric not in MAIN],
@@ -57,6 +57,11 @@ def page(report: Report, samples: Sequence[Sample]) -> str:
         index=packed(index(report)), blocks=blocks(report.rows, samples),
         shown=shown, signed=signed, p_value=p_value, tone=_tone,
     )
+
+
+def _title(models: Sequence[str]) -> str:
+    base, *others = models
+    return f"{others[0] if len(others) == 1 else f'{len(others)} models'} against {base}" if others else base
 
 
 class Mark(NamedTuple):
