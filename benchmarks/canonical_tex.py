@@ -128,6 +128,13 @@ def drawn(sources: list[str], preamble: str) -> list[list[Glyph] | None]:
     return [page and page.glyphs() for page in run.pages(sources, run.Style(font=preamble))]
 
 
+def pool(path: Path) -> list[str]:
+    """Some tens of thousands of formulas of a corpus of common length."""
+    with gzip.open(path, "rt") as lines:
+        rows = [json.loads(line)["latex"] for number, line in enumerate(lines) if number % 53 == 11]
+    return [row for row in rows if 8 <= len(row) <= 300]
+
+
 def pairs(rule: Rule, formulas: list[str], each: int) -> list[tuple[str, str]]:
     """Formulas and what the rule makes of them, where it makes something of them."""
     rng = random.Random(rule.name)
@@ -177,9 +184,7 @@ def main() -> None:
     options.add_argument("--rules", default="", help="only rules whose name begins so")
     options.add_argument("--examples", type=int, default=0, help="wrong pairs to print a rule")
     chosen = options.parse_args()
-    with gzip.open(chosen.formulas, "rt") as lines:
-        rows = [json.loads(line)["latex"] for number, line in enumerate(lines) if number % 53 == 11]
-    formulas = [row for row in rows if 8 <= len(row) <= 300][:chosen.pool]
+    formulas = pool(chosen.formulas)[:chosen.pool]
     print(f"{'rule':26s}        " + " ".join(f"{name:>5s}" for name in COLUMNS))
     for rule in RULES:
         if any(rule.name.startswith(part) for part in chosen.rules.split(";")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from latexocr.latex.aliases import declare
 from latexocr.latex.canonical import Level, canonical
 from latexocr.latex.tokens import tokenize
 from latexocr.scoring.confusion import confusions
-from latexocr.scoring.metrics import METRICS, metrics, rules_version, tabulate, tabulate_all
+from latexocr.scoring.metrics import METRICS, NOT_RULES, metrics, rules_version, tabulate, tabulate_all
 from latexocr.scoring.structure import balanced, parts
 
 PAIRS = [
@@ -257,9 +258,23 @@ def test_the_version_of_the_rules_is_that_of_their_source(monkeypatch, tmp_path)
     assert rules_version.__wrapped__() != rules_version()
 
 
+def test_the_version_of_the_rules_covers_all_that_the_levels_import():
+    from latexocr.latex.tokens import __file__ as one
+
+    room, reached, waiting = Path(one).parent, set(), ["canonical"]
+    while waiting:
+        reached.add(name := waiting.pop())
+        for node in ast.walk(ast.parse((room / f"{name}.py").read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latexocr.latex"):
+                inner = node.module.removeprefix("latexocr.latex").lstrip(".")
+                waiting += {inner} - reached if inner else {alias.name for alias in node.names} - reached
+    assert reached == {module.stem for module in room.glob("*.py") if module.name not in NOT_RULES}
+
+
 def test_import_is_light():
-    code = ("import sys, time; t = time.perf_counter(); from latexocr.scoring import score; import latexocr.latex;"
-            "print(time.perf_counter() - t);"
+    """In seconds of the processor: other work must not slow it."""
+    code = ("import sys, time; t = time.process_time(); from latexocr.scoring import score; import latexocr.latex;"
+            "print(time.process_time() - t);"
             "print([m for m in ('numpy', 'sacrebleu', 'scipy', 'torch', 'rapidfuzz') if m in sys.modules])")
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split("\n")
             for _ in range(3)]

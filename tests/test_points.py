@@ -45,6 +45,15 @@ POINTS = {
         test_metrics.test_brackets_that_tex_wants_closed
         test_metrics.test_f1_is_symmetric_bounded_and_1_for_equal_formulas
         test_metrics.test_confusions_are_those_of_wrong_answers""",
+    "7.8 render check": """
+        test_render.test_katex_draws_the_same_or_else_tex
+        test_render.test_what_neither_draws_is_told_apart_and_counts_as_wrong
+        test_render.test_glyphs_tell_apart_what_mathml_does_not
+        test_render.test_cdm_keeps_what_its_program_leaves_out
+        test_render.test_cdm_prints_its_tools_and_is_no_headline
+        test_layout.test_sees
+        test_layout.test_forgives
+        test_layout.test_a_refused_prediction_scores_nothing_and_a_refused_reference_is_kept""",
     "7.9 failure ledger": """
         test_failures.test_kind_of_answer
         test_failures.test_every_answer_has_one_kind
@@ -72,7 +81,7 @@ POINTS = {
         test_metrics.test_order_changes_no_score
         test_metrics.test_means_of_joined_sets_are_weighted_means""",
 }
-"""Point -> its tests. 7.8, the check by drawing, is `test_layout`'s."""
+"""Point -> its tests."""
 
 
 @functools.cache

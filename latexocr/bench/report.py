@@ -17,14 +17,14 @@ from latexocr.bench.noise import Noise
 from latexocr.provenance import write_text
 from latexocr.records import Sample
 from latexocr.scoring.metrics import Comparison, Score
-from latexocr.scoring.variants import KNOWN
+from latexocr.scoring.variants import DRAWN, KNOWN
 
 SCHEMA = 2
 """Version of the form of `report.json`."""
 ALIKE = 0.05
 """Columns that differ in fewer of their answers than this share are told to be alike."""
 
-SHOWN = KNOWN | dict.fromkeys(("layout_f1", "layout_same"), KNOWN["symbol_f1"])
+SHOWN = KNOWN | dict.fromkeys(DRAWN, KNOWN["symbol_f1"])
 """Unit and better side of every metric; those of drawings exist only where TeX does, and are shown as that one is."""
 
 KINDS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,9 +17,10 @@ from latexocr.cli.options import Verb
 from latexocr.errors import UserError
 
 if TYPE_CHECKING:
+    from latexocr.cli.drawn import Refused
     from latexocr.latex.aliases import Aliases
     from latexocr.latex.alignment import Edit
-    from latexocr.records import Prediction, Sample
+    from latexocr.records import Sample
     from latexocr.scoring.assess import Assessment
     from latexocr.scoring.failures import Ledger
     from latexocr.scoring.metrics import Comparison
@@ -40,6 +41,11 @@ class Score:
     """Draw the pairs of one subset (a writer, a document) together in resampling."""
     layout: bool = False
     """Also draw every formula with TeX, and compare where each sign stands. Hundreds of pairs a second."""
+    render: bool = False
+    """Also say how many pairs KaTeX draws the same or, if it does not, TeX."""
+    cdm: str = ""
+    """Also score by CDM: the command of its own program, '.venv-cdm/bin/python UniMERNet/cdm/evaluation.py'. What it
+    cannot draw scores 0."""
     seed: int = 0
     """Of resampling."""
     json: bool = False
@@ -59,6 +65,7 @@ CONFUSIONS = 8
 
 
 def score(options: Score) -> int:
+    from latexocr.cli.drawn import with_drawings
     from latexocr.scoring.answers import read_answers
     from latexocr.scoring.assess import assess
 
@@ -73,31 +80,9 @@ def score(options: Score) -> int:
     references = {sample.id: sample.latex or "" for sample in samples}
     found = assess(references, columns, names=options.metrics or None, aliases=aliases, seed=options.seed,
                    groups=groups)
-    if options.layout:
-        found = _with_layout(found, references, columns, options.seed, groups)
-    print(_as_json(found, ids) if options.json else _shown(found, ids, options.predictions))
+    found, refused = with_drawings(found, references, columns, options, groups)
+    print(_as_json(found, ids, refused) if options.json else _shown(found, ids, options.predictions))
     return 0
-
-
-def _with_layout(found: Assessment, references: Mapping[str, str], columns: Mapping[str, Sequence[Prediction]],
-                 seed: int, groups: Sequence[str] | None) -> Assessment:
-    """What was found, and the scores of drawings. What TeX refuses is told on stderr: it is in every score."""
-    from latexocr.scoring.assess import summarize
-    from latexocr.scoring.failures import scored_text
-    from latexocr.scoring.layout import layout_metrics, layouts, tabulate_layouts
-
-    metrics = layout_metrics()
-    tables = {}
-    for name, answers in columns.items():
-        by_id = {answer.id: answer for answer in answers}
-        drawn = list(layouts((scored_text(by_id[id], latex), latex) for id, latex in references.items()))
-        refused = sum(pair.prediction_refused for pair in drawn), sum(pair.reference_refused for pair in drawn)
-        print(f"latexocr: {name}: TeX refuses {refused[0]} predictions and {refused[1]} references of {len(drawn)}; "
-              "they score 0", file=sys.stderr)
-        tables[name] = tabulate_layouts(drawn)
-    scores, comparisons = summarize(tables, chosen=metrics, seed=seed, groups=groups)
-    return replace(found, scores={name: [*column, *scores[name]] for name, column in found.scores.items()},
-                   comparisons=[*found.comparisons, *comparisons])
 
 
 def _aliases(pairs: Sequence[str]) -> Aliases:
@@ -128,11 +113,13 @@ def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
     """Scores as a table, the headline's signature, the ledger, broken references and, of two files, the verdict."""
     from latexocr.bench.report import verdict_line
     from latexocr.bench.terminal import grid
+    from latexocr.scoring.variants import DRAWN
 
     first = next(iter(found.scores.values()))
     headline = next((one for one in first if one.metric == "exact_visual"), first[0])
     lines = [grid(found.scores, {"tuned": found.comparisons}), "",
-             f"n = {len(ids)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower", headline.signature]
+             f"n = {len(ids)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower", headline.signature,
+             *(one.signature for one in first if one.metric in DRAWN)]
     for name, ledger in found.ledgers.items():
         lines += [*_curve(name, found.scores[name]), f"{name}: {_told(ledger)}"]
         if confused := found.confusions[name].most_common(CONFUSIONS):
@@ -174,7 +161,7 @@ def _defects(ledger: Ledger, ids: Sequence[str]) -> list[str]:
     return [f"broken references, kept in every score: {len(ledger.defects)} ({listed}{more}){without}"]
 
 
-def _as_json(found: Assessment, ids: Sequence[str]) -> str:
+def _as_json(found: Assessment, ids: Sequence[str], refused: Refused) -> str:
     """Everything found; a number that is none is null."""
     ledgers = {name: {"n": ledger.n, "counts": dict(ledger.counts),
                       "broken_references": [{"id": ids[defect.place], "reason": defect.reason, "right": defect.right}
@@ -183,7 +170,7 @@ def _as_json(found: Assessment, ids: Sequence[str]) -> str:
                 for name, table in found.confusions.items()}
     scores = {name: [_finite(one) for one in column] for name, column in found.scores.items()}
     return json.dumps({"scores": scores, "comparisons": [_finite(one) for one in found.comparisons],
-                       "ledgers": ledgers, "confusions": confused}, indent=1)
+                       "ledgers": ledgers, "confusions": confused, "refused": refused}, indent=1)
 
 
 def _finite(record: Found | Comparison) -> dict[str, object]:

@@ -79,11 +79,11 @@ def layouts(pairs: Iterable[tuple[str, str]]) -> Iterator[Layout]:
 
 def drawings(formulas: Iterable[str]) -> dict[str, list[Placed] | None]:
     """The signs of each formula and where they are; None for a formula that TeX refuses."""
-    sources = {formula: _source(formula) for formula in formulas}
+    sources = {formula: source(formula) for formula in formulas}
     distinct = list(dict.fromkeys(sources.values()))
     found = run.each_document(distinct, lambda folder, pages: list(map(_placed, pages)))
     drawn = dict(zip(distinct, found, strict=True))
-    return {formula: drawn[source] for formula, source in sources.items()}
+    return {formula: drawn[text] for formula, text in sources.items()}
 
 
 def draws_alike(a: str, b: str) -> bool:
@@ -99,22 +99,22 @@ def _placed(page: dvi.Page | None) -> list[Placed] | None:
         return None
 
 
-def _source(latex: str) -> str:
-    """The formula as TeX is to set it: without what wraps it, in ASCII if it can be, its rows in an environment."""
-    source = canonical(latex, Level.SURFACE)
-    if not source.isascii():
-        source = canonical(latex, Level.SYNTAX)
-    if "&" not in source and r"\\" not in source:
-        return source
+def source(latex: str) -> str:
+    """The formula as it is to be set: without what wraps it, in ASCII if it can be, its rows in an environment."""
+    text = canonical(latex, Level.SURFACE)
+    if not text.isascii():
+        text = canonical(latex, Level.SYNTAX)
+    if "&" not in text and r"\\" not in text:
+        return text
     depth = 0
-    for token in tokenize(source):
+    for token in tokenize(text):
         if token == "{" or token.startswith(r"\begin{"):
             depth += 1
         elif token == "}" or token.startswith(r"\end{"):
             depth -= 1
         elif depth == 0 and token in ("&", r"\\"):
-            return rf"\begin{{aligned}}{source}\end{{aligned}}"
-    return source
+            return rf"\begin{{aligned}}{text}\end{{aligned}}"
+    return text
 
 
 def _layout(prediction: list[Placed] | None, reference: list[Placed] | None) -> Layout:

@@ -166,3 +166,5 @@ VARIANTS: dict[str, Metric] = {metric.name: metric for metric in _variants()}
 """The variants by name. Their BLEU is a fraction of 1; ours, `bleu_13a_despaced` on their words too, goes to 100."""
 KNOWN: dict[str, Metric] = METRICS | VARIANTS
 """All that can be asked for by name."""
+DRAWN = ("layout_f1", "layout_same", "render_same", "cdm", "cdm_exprate")
+"""Those that exist only where a program draws (`layout`, `render`, `cdm`): in percent, higher is better."""
