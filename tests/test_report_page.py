@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,17 @@ def test_in_a_browser_nothing_is_wider_than_the_screen(browser, file, width, dar
     assert browser.run("document.documentElement.scrollWidth") <= width
     paper = browser.run("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == dark
+
+
+def test_in_a_browser_everything_to_use_or_to_see_has_a_name(browser, file):
+    browser.open(file)
+    nodes = [node for node in browser.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+    named = {"button", "combobox", "searchbox", "radio", "link", "image", "region", "form", "navigation", "heading"}
+    found = [(node["role"]["value"], node.get("name", {}).get("value")) for node in nodes]
+    assert [role for role, name in found if role in named and not name] == []
+    assert named <= {role for role, _ in found}
+    levels = [int(tag[1]) for tag in browser.run("[...document.querySelectorAll('h1, h2, h3')].map(h => h.tagName)")]
+    assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in pairwise(levels))
 
 
 def test_in_a_browser_hostile_text_stays_text(browser, tmp_path):

@@ -178,8 +178,8 @@ async function main() {
 
   for (const place of document.querySelectorAll("[data-cards]"))
     place.replaceChildren(...await cards(JSON.parse(place.dataset.cards), JSON.parse(place.dataset.columns)));
-  for (const place of document.querySelectorAll("[data-picture]"))
-    place.replaceChildren(image(rows[place.dataset.picture], (await drawn([Number(place.dataset.picture)]))[0]));
+  const small = [...document.querySelectorAll("[data-picture]")], which = small.map(place => Number(place.dataset.picture));
+  (await drawn(which)).forEach((d, k) => small[k].replaceChildren(image(rows[which[k]], d)));
   await follow();
   document.body.dataset.ready = "yes";
 }
