@@ -76,7 +76,7 @@ POINTS = {
         test_canonical.test_each_form_is_its_own_form_and_levels_contain_one_another
         test_canonical.test_any_text_has_a_form
         test_canonical.test_dollars_around_a_formula_change_nothing
-        test_canonical.test_forms_of_published_answers_are_stable
+        test_canonical.test_forms_of_twenty_thousand_formulas_are_stable
         test_metrics.test_edit_distance_is_a_distance
         test_metrics.test_order_changes_no_score
         test_metrics.test_means_of_joined_sets_are_weighted_means""",
