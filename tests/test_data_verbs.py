@@ -116,11 +116,12 @@ def test_a_length_that_all_would_exceed_is_refused(drawn, capsys, longest):
 
 @needs_tex
 def test_where_nothing_can_be_drawn_the_formulas_and_one_line_say_so(tmp_path, capsys):
-    (tmp_path / "a.txt").write_text("\\nosuchcommand\n{x\n")
+    (tmp_path / "a.txt").write_text("\\nosuchcommand\n{x" + 400 * "y" + "\n")
     for _ in range(2):
         assert main(["data", "typeset", str(tmp_path / "a.txt"), "--out", str(tmp_path / "out"), "--fonts", "cm"]) == 2
         said = capsys.readouterr().err.splitlines()
-        assert said[:2] == ["latexocr: TeX does not typeset: \\nosuchcommand", "latexocr: TeX does not typeset: {x"]
+        assert said[0] == "latexocr: TeX does not typeset: \\nosuchcommand"
+        assert said[1].startswith("latexocr: TeX does not typeset: {xyyy") and said[1].endswith("yyy...")
         assert said[2].endswith("nothing to write, there is not one sample.") and len(said) == 3
 
 

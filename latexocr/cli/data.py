@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LISTED = 20
 """Most formulas or samples that are named on stderr; files hold them all."""
+LONGEST_LINE = 300
+"""Characters that are shown of one."""
 ON_SHEET = 60
 """Most pictures of a contact sheet, evenly spaced."""
 
@@ -174,7 +176,7 @@ def _sheet(index: Path) -> None:
 
 def _list(lines: Sequence[str]) -> None:
     for line in lines[:LISTED]:
-        print(f"latexocr: {line}", file=sys.stderr)
+        print(f"latexocr: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + '...'}", file=sys.stderr)
     if len(lines) > LISTED:
         print(f"latexocr: and {len(lines) - LISTED} more", file=sys.stderr)
 
