@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -83,6 +84,19 @@ def test_confidence_is_the_geometric_mean_of_the_probabilities(reader, samples):
         log_probabilities = reader.model(**whole).logits[0, start - 1:-1].log_softmax(-1)
     chosen = log_probabilities.gather(1, tokens[0, start:, None])
     assert prediction.confidence == pytest.approx(float(chosen.mean().exp()), rel=1e-3)
+
+
+def test_a_calibration_in_the_model_s_folder_makes_of_it_a_chance(tiny_model, samples, tmp_path, reader):
+    folder = shutil.copytree(tiny_model, tmp_path / "calibrated")
+    (folder / "calibration.json").write_text('{"intercept": 1.0, "slope": 2.0}')
+    calibrated = load_model(folder, device="cpu", config=SHORT)
+    [raw], [chance] = reader.read(samples[:1]), calibrated.read(samples[:1])
+    assert (raw.stop, chance.stop, chance.confidence) == ("length", "length", 0)  # cut off is not right
+    ends = frozenset({*reader.ends, reader.processor.tokenizer(raw.reply[0], add_special_tokens=False)["input_ids"][0]})
+    [raw], [chance] = replace(reader, ends=ends).read(samples[:1]), replace(calibrated, ends=ends).read(samples[:1])
+    surprise = -math.log(raw.confidence)
+    assert chance.confidence == pytest.approx(1 / (1 + math.exp(2 * math.log(surprise) - 1)), rel=1e-6)
+    assert chance.reply == raw.reply
 
 
 def test_sampling_settings_of_the_checkpoint_are_not_ours(tiny_model, samples, tmp_path, reader):

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from latexocr.errors import UserError
 from latexocr.reading import BATCH, GenerateConfig
+from latexocr.reading.confidence import Calibration, confidence, read_calibration
 from latexocr.reading.conversation import PROMPT, conversation, formula, prompt_names, prompt_text
 from latexocr.reading.decoding import ChosenProbabilities, Loops
 from latexocr.reading.images import prepare
@@ -54,7 +54,8 @@ def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "aut
         base = folder
     processor = load_processor(base, trust_remote_code=trust_remote_code)
     prompt = prompt_text(config.prompt or tuned_with(folder) or prompt_names(model_type(base))[0])
-    return reader_of(model, processor, device=device, dtype=dtype, config=config, prompt=prompt)
+    return replace(reader_of(model, processor, device=device, dtype=dtype, config=config, prompt=prompt),
+                   calibration=read_calibration(folder))
 
 
 def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str, dtype: str,
@@ -186,6 +187,7 @@ class LocalReader:
     ends: frozenset[int]
     config: GenerateConfig
     prompt: str = PROMPT
+    calibration: Calibration | None = None
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         samples = iter(samples)
@@ -244,15 +246,15 @@ class LocalReader:
         end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
         said = tokens if end is None else tokens[:end]
         return answered(sample, said, log_probabilities[:len(said) + (end is not None)], ended=end is not None,
-                        tokenizer=self.processor.tokenizer)
+                        tokenizer=self.processor.tokenizer, calibration=self.calibration)
 
 
 def answered(sample: Sample, tokens: Sequence[int], log_probabilities: Sequence[float], *, ended: bool,
-             tokenizer: PreTrainedTokenizerBase) -> Prediction:
+             tokenizer: PreTrainedTokenizerBase, calibration: Calibration | None = None) -> Prediction:
     """The prediction of an answer's tokens; `log_probabilities` also has that of the end token, where it `ended`."""
     reply = tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return Prediction(sample.id, formula(reply), reply, tokens=len(tokens), stop="end" if ended else "length",
-                      confidence=math.exp(sum(log_probabilities) / len(log_probabilities)))
+                      confidence=confidence(log_probabilities, calibration, ended=ended))
 
 
 def prepared(sample: Sample) -> Image | UserError:

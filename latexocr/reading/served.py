@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
+from latexocr.reading.confidence import confidence
 from latexocr.reading.conversation import conversation, formula, prompt_text
 from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
 from latexocr.reading.flow import MOST, Slots, in_order
@@ -166,8 +166,7 @@ def prediction(sample: Sample, choice: dict[str, Any]) -> Prediction:
     if why not in STOPS:
         return failure(sample, f"server: the answer ended with {why!r}, expected one of {', '.join(STOPS)}")
     written = [token["logprob"] for token in ((choice.get("logprobs") or {}).get("content") or [])]
-    confidence = math.exp(sum(written) / len(written)) if written else None
     tokens = len(written) or int((choice.get("usage") or {}).get("completion_tokens") or 0)
     ended = 1 if why == "stop" and tokens else 0  # the end token is counted by servers, not by us
     return Prediction(sample.id, latex=formula(reply), reply=reply, tokens=tokens - ended, stop=STOPS[why],
-                      confidence=confidence)
+                      confidence=confidence(written))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
+from latexocr.reading.confidence import Calibration, read_calibration
 from latexocr.reading.conversation import conversation, prompt_names, prompt_text
 from latexocr.reading.decoding import loop_end
 from latexocr.reading.inputs import adds_special_tokens, load_processor, model_type, render, resolve, tuned_with
@@ -121,7 +122,7 @@ def load_model(path: str | Path, *, device: str = "auto", dtype: str = "auto",
     options |= {"trust_remote_code": trust_remote_code, "use_tqdm_on_load": False}
     if dtype != "auto":
         options["dtype"] = dtype
-    return VLLMReader(_engine(build, options), processor.tokenizer, tuple(tokens), config)
+    return VLLMReader(_engine(build, options), processor.tokenizer, tuple(tokens), config, read_calibration(folder))
 
 
 def _engine(build: Build, options: dict[str, Any]) -> LLM:
@@ -143,6 +144,7 @@ class VLLMReader:
     question: tuple[int, ...]
     """Tokens up to where the answer begins, the placeholder of the picture among them: the same for every picture."""
     config: GenerateConfig
+    calibration: Calibration | None = None
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """One prediction a sample, in order; more pictures are handed to vLLM as answers come."""
@@ -200,4 +202,5 @@ class VLLMReader:
         cut = loop_end(answer.token_ids)
         ended = answer.finish_reason == "stop" and cut is None
         said = answer.token_ids[:-1] if ended else answer.token_ids[:cut]
-        return answered(sample, said, chosen[:len(said) + ended], ended=ended, tokenizer=self.tokenizer)
+        return answered(sample, said, chosen[:len(said) + ended], ended=ended, tokenizer=self.tokenizer,
+                        calibration=self.calibration)
