@@ -62,7 +62,8 @@ class Prediction:
     error: str = ""
     """Why there is no answer; empty unless `stop` is "error"."""
     confidence: float | None = None
-    """Mean probability of the generated tokens, 0 to 1 (geometric mean); None where the reader cannot tell."""
+    """The chance that the formula is right, 0 to 1, where the model is calibrated (reading/confidence.py); else the
+    geometric mean of the probabilities of its tokens; None where the reader cannot tell."""
 
 
 def failure(sample: Sample, reason: Exception | str) -> Prediction:
