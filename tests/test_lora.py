@@ -142,7 +142,8 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tuned, tiny_
     (drawn(3), {"max_tokens": 0}, "None of 3"),
     (drawn(3), {"backend": "unsloth"}, "--backend peft"),
     (drawn(3), {"model": "no/such/model"}, "no/such/model"),
-], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "unsloth without GPU", "no model"])
+], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "unsloth without GPU",
+        "no model"])
 def test_what_cannot_be_trained_is_one_line(tiny_model, tmp_path, samples, options, said):
     import torch
 

@@ -126,6 +126,7 @@ def _without_video(cls: type[ProcessorMixin], folder: Path) -> ProcessorMixin:
     # From where it is defined: the name in `transformers` asks for torchvision.
     from transformers import AutoTokenizer
     from transformers.models.auto.image_processing_auto import AutoImageProcessor
+    from transformers.processing_utils import ProcessorMixin
 
     parameters = inspect.signature(cls.__init__).parameters
     kept = [parameter for name, parameter in parameters.items() if name != "video_processor"]
@@ -134,7 +135,9 @@ def _without_video(cls: type[ProcessorMixin], folder: Path) -> ProcessorMixin:
         cls.__init__(self, **parts)
 
     __init__.__signature__ = inspect.Signature(kept)
-    pictures_only = type(cls.__name__, (cls,), {"__init__": __init__, "__module__": cls.__module__})
+    # ERNIE's own way of saving copies a font that the video half draws with.
+    pictures_only = type(cls.__name__, (cls,), {"__init__": __init__, "__module__": cls.__module__,
+                                                "save_pretrained": ProcessorMixin.save_pretrained})
     saved, _ = cls.get_processor_dict(folder, local_files_only=True)
     settings = {parameter.name: saved[parameter.name] for parameter in kept if parameter.name in saved}
     return pictures_only(**settings | {
@@ -155,7 +158,8 @@ def render(processor: ProcessorMixin, messages: list[dict[str, Any]], *, ask: bo
 
     Models that think before they answer are asked not to: their templates then write an empty thinking part.
     """
-    return processor.apply_chat_template(messages, add_generation_prompt=ask, tokenize=False, enable_thinking=False)
+    silent = {"enable_thinking": False} if "enable_thinking" in str(processor.chat_template) else {}
+    return processor.apply_chat_template(messages, add_generation_prompt=ask, tokenize=False, **silent)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from latexocr.reading.inputs import needs_remote_code
 from latexocr.reading.local import load_weights, pick_device, pick_dtype
 from latexocr.training.settings import TrainConfig
 from latexocr.training.targets import targets
+from latexocr.training.towers import attend_together
 
 LONGEST = 4096
 """Tokens of picture, prompt and answer together, as Unsloth wants to know them beforehand."""
@@ -56,6 +57,7 @@ def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -
     model = _unsloth_base(base, config) if engine == "unsloth" else _plain_base(base, config)
     if hasattr(model, "add_image_preprocess"):  # ERNIE's remote code: it normalises the pixels inside the model.
         model.add_image_preprocess(processor)
+    attend_together(model)
     chosen = targets(model, config)
     lora = {"r": config.rank, "lora_alpha": config.alpha, "lora_dropout": config.dropout, "bias": "none",
             "use_rslora": config.rslora, "target_modules": chosen.modules,

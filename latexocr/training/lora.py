@@ -1,8 +1,8 @@
 """LoRA on a vision-language model: through Unsloth where a CUDA GPU and Unsloth are there, with plain PEFT otherwise.
 
 Takes a TrainConfig and samples, gives the folder of an adapter. Both engines get the same batches, from `collate`, in
-the same order, from `batches`, and TRL's trainer. Knows nothing of metrics: whether the tuned model is better is for the
-benchmark to say.
+the same order, from `batches`, and TRL's trainer. Knows nothing of metrics: whether the tuned model is better is for
+the benchmark to say.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def targets(model: Any, config: TrainConfig) -> Targets:
                        for names in (found.modules, found.parameters)))
     if not chosen.modules and not chosen.parameters:
         ends = sorted({name.rpartition(".")[2] for name in (*linear_layers(model), *fused_experts(model))})
-        raise UserError(f"Nothing of this model would be tuned (modules: {' '.join(wanted) or 'all'}). Its linear layers "
-                        f"are named {' '.join(ends)}; see --modules, --vision, --language, --attention and --mlp.")
+        raise UserError(f"Nothing of this model would be tuned (modules: {' '.join(wanted) or 'all'}). Its linear "
+                        f"layers are named {' '.join(ends)}; see --modules, --vision, --language, --attention, --mlp.")
     if chosen.parameters and config.dropout:
         raise UserError("The experts of this model are fused, and an adapter on them cannot have dropout: give "
                         "--dropout 0, or name other --modules.")

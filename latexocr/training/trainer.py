@@ -1,6 +1,7 @@
 """TRL's trainer, set up so that the batches are ours: what is seen in which order, and what counts in the loss.
 
-Takes a model with an adapter, a collator and a plan, gives a trainer. Knows nothing of where samples or models come from.
+Takes a model with an adapter, a collator and a plan, gives a trainer. Knows nothing of where samples and models come
+from.
 """
 
 from __future__ import annotations
