@@ -85,7 +85,7 @@ def test_changes_name_samples_and_parts(report):
     part = report.slices[0]
     verdict = replace(part.comparisons["tuned"], verdict="worse", delta=-0.25, low=-0.5, high=-0.125)
     worse = replace(report, slices=[replace(part, comparisons={"tuned": verdict}), *report.slices[1:]])
-    assert f"Worse in 1 of {change.parts} parts of the data: {part.name} (−25.0 [−50.0, −12.5]" in \
+    assert f"Worse in 1 of {change.parts} parts of the data: “{part.name}” (−25.0 [−50.0, −12.5]" in \
         changes(worse)["tuned"].worse_sentence()
 
 

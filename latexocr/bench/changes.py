@@ -56,7 +56,7 @@ class Change:
 def _named(column: str, verdict: str, found: Sequence[Slice], parts: int) -> str:
     if not found:
         return f"In none of {parts} parts of the data is it shown to be {verdict}."
-    named = [f"{part.name} ({signed(c.delta, HEADLINE)} [{signed(c.low, HEADLINE)}, {signed(c.high, HEADLINE)}], "
+    named = [f"“{part.name}” ({signed(c.delta, HEADLINE)} [{signed(c.low, HEADLINE)}, {signed(c.high, HEADLINE)}], "
              f"n = {part.n})" for part in found[:NAMED] for c in [part.comparisons[column]]]
     most = ", most in" if len(found) > NAMED else ":"
     return f"{verdict.capitalize()} in {len(found)} of {parts} parts of the data{most} {', '.join(named)}."
