@@ -107,11 +107,11 @@ def test_score_renders_on_request_and_tells_what_it_could_not(tmp_path, monkeypa
     assert cli.main(["score", "h.txt", "h.txt", "--data", "r.txt", "--render", "--metrics", "exact_visual"]) == 0
     out, err = capsys.readouterr()
     assert "render same ↑ %" in out and out.count("50.0 [") == 2 and f"katex:{katex.version()}" in out
-    assert "base: KaTeX and TeX refuses 2 predictions and 1 references of 4 ('3'); they score 0. Of the rest, KaTeX " \
-        "draws 1 the same, and TeX 1 more" in err
+    assert "base: not drawn by KaTeX or TeX: 2 predictions and 1 of 4 references ('3'); they score 0. Of the rest, " \
+        "KaTeX draws 1 the same, and TeX 1 more" in err
     assert cli.main(["score", "h.txt", "--data", "r.txt", "--render", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["refused"] == {"h.txt": {"KaTeX and TeX": {"predictions": ["3", "4"], "references": ["3"]}}}
+    assert found["refused"] == {"h.txt": {"KaTeX or TeX": {"predictions": ["3", "4"], "references": ["3"]}}}
 
 
 CDM = '''
@@ -172,7 +172,7 @@ def test_cdm_prints_its_tools_and_is_no_headline(cdm, tmp_path, monkeypatch, cap
     row = next(line for line in out.splitlines() if line.startswith("cdm ↑ %"))
     assert f"{100 * 1.667 / 7:.1f} [" in row and out.splitlines()[-1].startswith("Exact match (visual): ")
     assert all(f"|{name}:" in out for name in ("pdflatex", "magick", "gs", "node", "evaluation.py"))
-    assert "base: CDM refuses 3 predictions and 3 references of 7 ('4', '5', '7'); they score 0" in err
+    assert "base: not drawn by CDM: 3 predictions and 3 of 7 references ('4', '5', '7'); they score 0" in err
     assert cdm_metrics(cdm)["cdm"].counts("a", "b") == (0.667, 1.0)
 
 

@@ -66,6 +66,7 @@ def test_predictions_of_any_system_score_alike(name, workplace, capsys):
     assert "broken references, kept in every score: 1 ('d.png': a {" in out
     assert "without them, exact match (visual) is 2 of 3" in out
     assert "2 read as 3 (1)" in out and "exact_visual|level:visual|" in out
+    assert Path(out.partition("what each number means: ")[2].partition("\n")[0]).read_text().startswith("# Scores")
 
 
 @pytest.mark.parametrize("id_name, latex_name", [*zip(ID_NAMES, LATEX_NAMES), ("FileName", "Predicted"),
@@ -97,6 +98,7 @@ def test_what_we_know_of_a_prediction_is_kept(tmp_path):
     ("p.json", "[1", "not JSON"), ("p.json", "3", "found one int"), ("p.json", "[]", "no predictions in it"),
     ("p.csv", "id,latex\na.png,\"x\n", "not CSV"), ("p.csv", "a.png,x\n", "no predictions in it"),
     ("p.csv", "1,2\na.png,x\n", "no formula in it (found: 1, 2)"), ("p.txt", None, "cannot be read"),
+    ("p.txt", "", "p.txt: nothing in it. Expected one formula a line."),
 ])
 def test_what_is_no_predictions_file_is_one_line(name, text, message, workplace, capsys):
     if text is not None:
@@ -139,7 +141,9 @@ def test_subsets_may_be_drawn_together(workplace, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["a.jsonl"] * 3, "3 predictions files given"), (["a.jsonl", "--metrics", "blue"], "no metric 'blue'"),
+    (["a.jsonl"] * 3, "3 predictions files given"), (["a.jsonl", "--metrics", "blue"], "no metric 'blue'. There"),
+    (["a.jsonl", "--metrics", "layout_f1"], "no metric 'layout_f1'. Those of drawings come with --layout, --render"),
+    (["a.jsonl", "--cdm", "'"], """--cdm "'" is no command (No closing quotation)"""),
     (["a.jsonl", "--alias", "x"], "expected NAME=SYMBOL"), (["a.jsonl", "--alias", r"\frac=x"], "cannot be an alias"),
 ])
 def test_options_that_make_no_sense_are_one_line(arguments, message, workplace, capsys):
@@ -152,6 +156,7 @@ def test_options_that_make_no_sense_are_one_line(arguments, message, workplace, 
 @pytest.mark.parametrize("a, b, expected", [
     ("x", "x", "equal at level 0, identical: the same characters"),
     ("x^2", "x^{2}", "equal at level 2, syntax: spelled otherwise"),
+    ("x y", "xy", "equal at level 1, surface: the same but for white space, comments and wrappers\nno token edits"),
     (r"\left(a\right)", "(a)", "equal at level 3, visual"),
     (r"\frac12", r"\frac{1}{3}", "equal at no level: different formulas"),
     ("x", "{x", "B cannot be parsed: a {"),
@@ -198,7 +203,7 @@ def test_drawings_are_scored_on_request(workplace, capsys):
     assert cli.main(arguments) == 0
     out, err = capsys.readouterr()
     assert "layout same ↑ %" in out and "layout F1 ↑ %" in out and out.count("50.0 [") >= 4
-    assert "base: TeX refuses 0 predictions and 1 references of 4" in err
+    assert "base: not drawn by TeX: 0 predictions and 1 of 4 references ('d.png'); they score 0" in err
     assert cli.main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["metric"] for one in found["scores"]["tuned"]] == ["exact_visual", "layout_f1", "layout_same"]

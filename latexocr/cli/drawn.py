@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from latexocr.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from latexocr.cli.scores import Score
     from latexocr.records import Prediction
     from latexocr.scoring.assess import Assessment
-    from latexocr.scoring.metrics import Metric
+    from latexocr.scoring.cdm import Matched
+    from latexocr.scoring.layout import Layout
+    from latexocr.scoring.metrics import Counts, Metric
+    from latexocr.scoring.render import Rendered
 
 Pairs = Sequence[tuple[str, str]]
 Refused = dict[str, dict[str, dict[str, list[str]]]]
@@ -39,14 +44,18 @@ class Drawn:
     """What else is told of it."""
 
 
+Judge = tuple[str, Mapping[str, "Metric"], Callable[[Pairs], Drawn]]
+"""What draws, its metrics, and what it makes of pairs of prediction and reference."""
+
+
 def with_drawings(found: Assessment, references: Mapping[str, str], columns: Mapping[str, Sequence[Prediction]],
-                  options: Score, groups: Sequence[str] | None) -> tuple[Assessment, Refused]:
+                  judges: Sequence[Judge], *, seed: int, groups: Sequence[str] | None) -> tuple[Assessment, Refused]:
     """What was found, and the scores of drawings. What is not drawn is told on stderr: it is in every score."""
     from latexocr.scoring.assess import summarize
     from latexocr.scoring.failures import scored_text
 
     refused: Refused = {name: {} for name in columns}
-    for title, metrics, draw in _asked_for(options):
+    for title, metrics, draw in judges:
         tables = {}
         for name, answers in columns.items():
             by_id = {answer.id: answer for answer in answers}
@@ -54,9 +63,10 @@ def with_drawings(found: Assessment, references: Mapping[str, str], columns: Map
             refused[name][title] = sides = {
                 "predictions": [id for id, is_refused in zip(references, drawn.predictions_refused) if is_refused],
                 "references": [id for id, is_refused in zip(references, drawn.references_refused) if is_refused]}
-            print(f"latexocr: {name}: {title} {_told(sides, len(references))}{drawn.more}", file=sys.stderr)
+            told = f"{_told(sides, len(references))}{drawn.more}"
+            print(f"latexocr: {name}: not drawn by {title}: {told}", file=sys.stderr)
             tables[name] = drawn.tables
-        scores, comparisons = summarize(tables, chosen=metrics, seed=options.seed, groups=groups)
+        scores, comparisons = summarize(tables, chosen=metrics, seed=seed, groups=groups)
         found = replace(found, scores={name: [*column, *scores[name]] for name, column in found.scores.items()},
                         comparisons=[*found.comparisons, *comparisons])
     return found, refused
@@ -65,25 +75,35 @@ def with_drawings(found: Assessment, references: Mapping[str, str], columns: Map
 def _told(refused: Mapping[str, Sequence[str]], n: int) -> str:
     references = refused["references"]
     named = ", ".join(map(repr, references[:NAMED])) + (", ..." if len(references) > NAMED else "")
-    return (f"refuses {len(refused['predictions'])} predictions and {len(references)} references of {n}"
+    return (f"{len(refused['predictions'])} predictions and {len(references)} of {n} references"
             + (f" ({named})" if named else "") + "; they score 0")
 
 
-def _asked_for(options: Score) -> Iterator[tuple[str, Mapping[str, Metric], Callable[[Pairs], Drawn]]]:
-    """What draws, its metrics, and what it makes of pairs of prediction and reference."""
+def judges_of(options: Score) -> list[Judge]:
+    """What is asked to draw. Raises UserError where it is not installed."""
+    found: list[Judge] = []
     if options.layout:
         from latexocr.scoring.layout import layout_metrics
 
-        yield "TeX", layout_metrics(), _by_tex
+        found.append(("TeX", layout_metrics(), _by_tex))
     if options.render:
         from latexocr.scoring.render import render_metric
 
-        yield "KaTeX and TeX", {"render_same": render_metric()}, _by_katex
+        found.append(("KaTeX or TeX", {"render_same": render_metric()}, _by_katex))
     if options.cdm:
         from latexocr.scoring.cdm import cdm_metrics
 
-        command = shlex.split(options.cdm)
-        yield "CDM", cdm_metrics(command), partial(_by_cdm, command)
+        command = _words(options.cdm)
+        found.append(("CDM", cdm_metrics(command), partial(_by_cdm, command)))
+    return found
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as e:
+        raise UserError(f"--cdm {command!r} is no command ({e}). Expected one such as "
+                        "'.venv-cdm/bin/python UniMERNet/cdm/evaluation.py'.") from e
 
 
 def _by_tex(pairs: Pairs) -> Drawn:
@@ -109,11 +129,11 @@ def _by_cdm(command: Sequence[str], pairs: Pairs) -> Drawn:
     return Drawn({name: _table(map(counts, drawn)) for name, counts in COUNTS.items()}, *_refused(drawn))
 
 
-def _refused(drawn) -> tuple[list[bool], list[bool]]:
+def _refused(drawn: Sequence[Layout | Rendered | Matched]) -> tuple[list[bool], list[bool]]:
     return [pair.prediction_refused for pair in drawn], [pair.reference_refused for pair in drawn]
 
 
-def _table(counts) -> np.ndarray:
+def _table(counts: Iterable[Counts]) -> np.ndarray:
     import numpy as np
 
     return np.array(list(counts), dtype=np.float64).reshape(-1, 2)

@@ -44,8 +44,7 @@ class Score:
     render: bool = False
     """Also say how many pairs KaTeX draws the same or, if it does not, TeX."""
     cdm: str = ""
-    """Also score by CDM: the command of its own program, '.venv-cdm/bin/python UniMERNet/cdm/evaluation.py'. What it
-    cannot draw scores 0."""
+    """Also score by CDM: the command that starts its program, 'venv/bin/python UniMERNet/cdm/evaluation.py'."""
     seed: int = 0
     """Of resampling."""
     json: bool = False
@@ -65,13 +64,13 @@ CONFUSIONS = 8
 
 
 def score(options: Score) -> int:
-    from latexocr.cli.drawn import with_drawings
+    from latexocr.cli.drawn import judges_of, with_drawings
     from latexocr.scoring.answers import read_answers
     from latexocr.scoring.assess import assess
 
     if len(options.predictions) not in (1, 2):
         raise UserError(f"{len(options.predictions)} predictions files given. Give one, or two to compare.")
-    aliases = _aliases(options.alias)
+    aliases, judges = _aliases(options.alias), judges_of(options)
     samples = _references(options.data)
     ids = [sample.id for sample in samples]
     names = ("base", "tuned") if len(options.predictions) == 2 else (options.predictions[0].name,)
@@ -80,7 +79,7 @@ def score(options: Score) -> int:
     references = {sample.id: sample.latex or "" for sample in samples}
     found = assess(references, columns, names=options.metrics or None, aliases=aliases, seed=options.seed,
                    groups=groups)
-    found, refused = with_drawings(found, references, columns, options, groups)
+    found, refused = with_drawings(found, references, columns, judges, seed=options.seed, groups=groups)
     print(_as_json(found, ids, refused) if options.json else _shown(found, ids, options.predictions))
     return 0
 
@@ -113,13 +112,15 @@ def _shown(found: Assessment, ids: Sequence[str], files: Sequence[Path]) -> str:
     """Scores as a table, the headline's signature, the ledger, broken references and, of two files, the verdict."""
     from latexocr.bench.report import verdict_line
     from latexocr.bench.terminal import grid
+    from latexocr.scoring import __file__ as scoring
     from latexocr.scoring.variants import DRAWN
 
     first = next(iter(found.scores.values()))
     headline = next((one for one in first if one.metric == "exact_visual"), first[0])
     lines = [grid(found.scores, {"tuned": found.comparisons}), "",
              f"n = {len(ids)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower", headline.signature,
-             *(one.signature for one in first if one.metric in DRAWN)]
+             *(one.signature for one in first if one.metric in DRAWN),
+             f"what each number means: {Path(scoring).with_name('README.md')}"]
     for name, ledger in found.ledgers.items():
         lines += [*_curve(name, found.scores[name]), f"{name}: {_told(ledger)}"]
         if confused := found.confusions[name].most_common(CONFUSIONS):
@@ -187,7 +188,7 @@ def diff(options: Diff) -> int:
         f"{found.level.name.lower()}"
     print(f"{level}: {MEANING[found.level]}")
     if found.shown is not None:
-        edits = sum(edit.cost for edit in found.edits)
+        edits = sum(edit.cost for edit in found.edits) or "no"
         print(f"{edits} token edit{'s' if edits != 1 else ''} between their forms at level {found.shown.value}, "
               f"{found.shown.name.lower()}:")
     print(aligned(found.edits, width=shutil.get_terminal_size().columns, colour=sys.stdout.isatty()))

@@ -41,8 +41,10 @@ def read_answers(path: Path, ids: Sequence[str]) -> list[Prediction]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file; an empty line is an empty formula."""
-    return _text(path).removesuffix("\n").split("\n")
+    """The lines of a text file; an empty line is an empty formula. Raises UserError where there is none."""
+    if not (text := _text(path)):
+        raise UserError(f"{path}: nothing in it. Expected one formula a line.")
+    return text.removesuffix("\n").split("\n")
 
 
 def _rows(path: Path) -> Iterable[tuple[int, Row]]:

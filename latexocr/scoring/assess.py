@@ -21,7 +21,7 @@ from latexocr.scoring.metrics import METRICS, Comparison, Metric, Score, metrics
 from latexocr.scoring.piecework import Job, contests, places, stack, worked
 from latexocr.scoring.resampling import Tally, by_group, no_tally, tally
 from latexocr.scoring.statistics import Outcomes, comparison_of, score_of
-from latexocr.scoring.variants import VARIANTS
+from latexocr.scoring.variants import DRAWN, VARIANTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +69,8 @@ def choose(names: Sequence[str] | None = None, aliases: Aliases = NO_ALIASES) ->
         return ours
     known = ours | VARIANTS
     if unknown := [name for name in names if name not in known]:
-        raise UserError(f"no metric {', '.join(map(repr, unknown))}. There are: {', '.join(known)}.")
+        drawn = " Those of drawings come with --layout, --render or --cdm." * (not set(unknown).isdisjoint(DRAWN))
+        raise UserError(f"no metric {', '.join(map(repr, unknown))}.{drawn} There are: {', '.join(known)}.")
     return {name: known[name] for name in names}
 
 
