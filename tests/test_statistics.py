@@ -157,6 +157,24 @@ def test_a_part_found_by_looking_at_many_is_no_finding():
     assert many["0"].wins == 7 and many["5"].p == 1
 
 
+def test_parts_are_compared_as_the_bootstrap_of_their_pairs_compares_them():
+    """Shares are resampled as counts of kinds of pairs: their intervals are those of drawn pairs."""
+    random, n = np.random.default_rng(1), 300
+    base, tuned = (np.column_stack([random.random(n) < share, np.ones(n)]).astype(float) for share in (0.5, 0.6))
+    for uncounted in (0, 100):  # as `grid_shape` counts pairs without a grid
+        base[:uncounted], tuned[:uncounted] = 0, 0
+        parts = {"all": range(n), "some": range(50, 170)}
+        for name, found in compare_parts(EXACT, base, tuned, parts).items():
+            rows = list(parts[name])
+            drawn = compare(EXACT, base[rows], tuned[rows])
+            width = drawn.high - drawn.low
+            assert (found.delta, found.wins, found.losses, found.n) == (
+                pytest.approx(drawn.delta), drawn.wins, drawn.losses, drawn.n)
+            assert (found.low, found.high) == pytest.approx((drawn.low, drawn.high), abs=0.06 * width)
+            assert found.detectable == pytest.approx(drawn.detectable, rel=0.04)
+    assert compare_parts(EXACT, base, tuned, {"none": []})["none"].n == 0
+
+
 def test_the_detectable_difference_is_found_four_times_in_five():
     random, n, found = np.random.default_rng(0), 150, 0
     base = random.random((200, n))

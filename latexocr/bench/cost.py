@@ -31,11 +31,12 @@ class Cost:
     """Pictures in a batch, or requests in flight; None where the reader chose."""
     pictures_per_s: float
     tokens_per_s: float | None
-    p50_s: float
-    """Half of the answers came within so many seconds after the reader took the picture: at_once pictures together."""
-    p95_s: float
+    p50_s: float | None
+    """Of a server with at_once requests in flight: half of the answers came within so many seconds. Pictures of a batch
+    come together, so of a model in this process there is no such time but alone."""
+    p95_s: float | None
     alone_p50_s: float | None
-    """The same, one picture at a time."""
+    """One picture at a time, from taking it to its answer; where --probe asked for it."""
     alone_p95_s: float | None
     memory_mb: float | None
     """Most memory of this process while reading; of a server, nothing is known."""
@@ -75,15 +76,24 @@ class Stopwatch:
         """The figures, to be kept as JSON; None where nothing was read."""
         if not self._came:
             return None
-        import numpy as np
-
         warm_up = WINDOW * (self._at_once or UNKNOWN)
         warm_up *= len(self._came) > 2 * warm_up
-        waited = np.subtract(self._came, self._took[:len(self._came)])[warm_up:]
-        p50, p95 = np.quantile(waited, [0.5, 0.95]).tolist()
-        return {"pictures": len(waited), "tokens": sum(self._tokens[warm_up:]), "warm_up": warm_up,
+        return {"pictures": len(self._came) - warm_up, "tokens": sum(self._tokens[warm_up:]), "warm_up": warm_up,
                 "seconds": round(self._came[-1] - (self._came[warm_up - 1] if warm_up else self._took[0]), 4),
-                "at_once": self._at_once, "p50_s": round(p50, 4), "p95_s": round(p95, 4), **_peaks()}
+                "at_once": self._at_once, **self._waits(warm_up), **_peaks()}
+
+    def _waits(self, warm_up: int) -> dict[str, float]:
+        """Seconds within which half, and 95 %, of the answers came: as a server's client counted them, or as seen from
+        here where pictures were read one at a time."""
+        latency = getattr(self._reader, "latency", None)
+        if latency is not None and latency.n:
+            return {"p50_s": latency.percentile(0.5), "p95_s": latency.percentile(0.95)}
+        if self._at_once != 1:
+            return {}
+        import numpy as np
+
+        waited = np.subtract(self._came, self._took[:len(self._came)])[warm_up:]
+        return dict(zip(("p50_s", "p95_s"), np.quantile(waited, [0.5, 0.95]).round(4).tolist()))
 
 
 def cost(run: Run, alone: Run | None, dollars_per_hour: float | None) -> Cost | None:
@@ -93,8 +103,9 @@ def cost(run: Run, alone: Run | None, dollars_per_hour: float | None) -> Cost | 
         return None
     rate = speed["pictures"] / speed["seconds"]
     local = "://" not in run.model
-    return Cost(speed["pictures"], speed["at_once"], rate, speed["tokens"] / speed["seconds"] or None, speed["p50_s"],
-                speed["p95_s"], single and single["p50_s"], single and single["p95_s"],
+    single = single or {}
+    return Cost(speed["pictures"], speed["at_once"], rate, speed["tokens"] / speed["seconds"] or None,
+                speed.get("p50_s"), speed.get("p95_s"), single.get("p50_s"), single.get("p95_s"),
                 speed["memory_mb"] if local else None, speed["gpu_memory_mb"] if local else None,
                 None if dollars_per_hour is None else dollars_per_hour / 3600 / rate * 1000)
 

@@ -106,6 +106,15 @@ def refuse_bare(samples: Sequence[Sample]) -> None:
         raise UserError(f"No reference for {some(bare)}: nothing to score. For pictures alone: `latexocr transcribe`.")
 
 
+def refuse_odd_confidences(name: str, predictions: Sequence[Prediction]) -> None:
+    """Raise UserError where an answer has a confidence that is no number from 0 to 1: a logarithm, a percentage."""
+    for prediction in predictions:
+        sure = prediction.confidence
+        if sure is not None and not (isinstance(sure, (int, float)) and 0 <= sure <= 1):
+            raise UserError(f"{name}: the confidence of {prediction.id!r} is {sure!r}; expected a number from 0 to 1, "
+                            "or null.")
+
+
 def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], runs: Mapping[str, Run], *,
              trained: Mapping[str, Training] | None = None, layout: bool = False, seed: int = 0) -> Report:
     """The report of columns of predictions; each is compared with the first.
@@ -115,6 +124,8 @@ def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Predictio
     """
     refuse_bare(samples)
     answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
+    for name, column in answers.items():
+        refuse_odd_confidences(name, column)
     chosen = METRICS | layout_metrics() if layout else METRICS
     tables = _tables(samples, answers, layout)
     scores, compared = summarize(tables, chosen=chosen, seed=seed)

@@ -47,6 +47,8 @@ _OF_FAILURE = {"truncated": "cut off or loop", "loop": "cut off or loop", "unbal
                "unparsable": "broken", "empty": "no formula", "prose": "no formula", "server-error": "not read",
                "reference-defect": "broken reference"}
 _BRACKETS = tex.OPEN | tex.CLOSE | frozenset(("|", r"\|"))
+_UNDRAWN = frozenset(("", "^", "_", "{", "}", "&", "\\\\"))
+"""Tokens that place others. One for another, or for none, is no sign read for another, and has a kind of error."""
 MOST_CONFUSIONS = 40
 MOST_IDS = 3
 
@@ -202,12 +204,14 @@ def moved(classes: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, dict[st
 
 
 def confused(ids: Sequence[str], references: Sequence[str], answers: Mapping[str, Iterable[str]]) -> list[Confusion]:
-    """The most frequent confusions of any column, with the ids of a few answers that show each."""
+    """The most frequent confusions of signs of any column, with the ids of a few answers that show each."""
     counts: dict[str, Counter[tuple[str, str]]] = {column: Counter() for column in answers}
     shown: dict[tuple[str, str], dict[str, list[str]]] = {}
     for column, texts in answers.items():
         for id, reference, text in zip(ids, references, texts, strict=True):
             for pair in confusions([(text, reference)]):
+                if _UNDRAWN.issuperset(pair):
+                    continue
                 counts[column][pair] += 1
                 kept = shown.setdefault(pair, {}).setdefault(column, [])
                 kept += [id] if len(kept) < MOST_IDS else []

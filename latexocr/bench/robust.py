@@ -124,8 +124,10 @@ def _loss(clean: np.ndarray, broken: np.ndarray, groups: Sequence[Hashable] | No
     both = tally(by_group(np.hstack([clean[:, :1], broken[:, :1]]), groups), seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         value, lost = (1 - sums[..., 1] / sums[..., 0] for sums in (both.sums, both.resamples))
-    low, high = np.quantile(lost, [0.025, 0.975]) if np.isfinite(lost).all() else (np.nan, np.nan)
-    return Loss(float(value), float(low), float(high))
+    kept = lost[~np.isnan(lost)]  # Resamples in which nothing was right tell of no loss.
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(kept, [0.025, 0.975]).tolist() if len(kept) else (np.nan, np.nan)
+    return Loss(float(value), low, high)
 
 
 def _table(samples: Sequence[Sample], predictions: Sequence[Prediction], metric: str) -> np.ndarray:

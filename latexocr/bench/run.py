@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 
 from latexocr.bench.cost import Stopwatch
+from latexocr.bench.each import read_each
 from latexocr.bench.folder import Run, alone, claim, timed
 from latexocr.errors import UserError
 from latexocr.reading import Reader
-from latexocr.records import Prediction, Sample, failure, read_predictions, write_predictions
+from latexocr.reading.latency import Latency
+from latexocr.records import Prediction, Sample, mend, read_predictions, write_predictions
 
 
 class Deferred:
@@ -30,6 +32,11 @@ class Deferred:
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         yield from self._reader.read(samples)
+
+    @property
+    def latency(self) -> Latency | None:
+        """How long a server's answers took; None of a model in this process."""
+        return getattr(self.__dict__.get("_reader"), "latency", None)
 
 
 class Recorded:
@@ -54,7 +61,8 @@ def predict(reader: Reader, samples: Sequence[Sample], out: Path, *, label: str 
         done = _finished(samples, out, retry_errors=retry_errors)
         todo = [sample for sample in samples if sample.id not in done]
         if todo:
-            write_predictions(out, _watched(_read_each(reader, todo), len(done), len(samples), label, show))
+            found = (prediction for _, prediction in read_each(reader, todo))
+            write_predictions(out, _watched(found, len(done), len(samples), label, show))
         return _in_order(samples, out)
 
 
@@ -83,51 +91,17 @@ def _watched(predictions: Iterator[Prediction], done: int, n: int, label: str,
                     show(prediction)
 
 
-def _read_each(reader: Reader, samples: Sequence[Sample]) -> Iterator[Prediction]:
-    """The reader's predictions; where it breaks, the sample that broke it becomes a failure and the rest goes on.
-
-    A batch breaks as a whole, so after a break the next sample is read alone: only a sample that fails alone is one.
-    A UserError (no model, no server) stops the run, which can be continued.
-    """
-    todo, singly = list(samples), False
-    while todo:
-        try:
-            for prediction in reader.read(todo[:1] if singly else list(todo)):
-                if prediction.id != todo[0].id:
-                    raise UserError(f"The reader answered {prediction.id!r} where {todo[0].id!r} was asked. "
-                                    "A reader yields one prediction a sample, in order.")
-                yield prediction
-                del todo[0]
-            if todo and not singly:
-                raise UserError(f"The reader gave no prediction for {todo[0].id!r}. It must yield one a sample.")
-            singly = False
-        except UserError:
-            raise
-        except Exception as e:  # Whatever a model's code raises on one picture must not lose the others.
-            if singly:
-                yield failure(todo.pop(0), f"{type(e).__name__}: {e}")
-            singly = not singly
-
-
 def _finished(samples: Sequence[Sample], out: Path, *, retry_errors: bool) -> set[str]:
     """Ids that `out` holds, after mending its end. Raises UserError on ids doubled or not among the samples."""
     if not out.exists():
         return set()
-    _mend(out)
+    mend(out)
     predictions = read_predictions(out)
     kept = [p for p in predictions if not (retry_errors and p.stop == "error")]
     if len(kept) < len(predictions):
         _replace(out, kept)
     _refuse_strangers(samples, kept, str(out))
     return {prediction.id for prediction in kept}
-
-
-def _mend(out: Path) -> None:
-    """Cut what follows the last newline: the line that a killed run was writing."""
-    with out.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
 
 
 def _in_order(samples: Sequence[Sample], out: Path) -> list[Prediction]:

@@ -6,9 +6,11 @@ Takes a Report, gives text of at most about a hundred columns. Computes no score
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from latexocr.bench.judge import HEADLINE, Report
 from latexocr.bench.report import SHOWN, difference, interval, label, p_value, shown, verdicts, warnings
+from latexocr.bench.robust import Loss
 from latexocr.scoring.metrics import Comparison, Score
 
 BESIDE = 2
@@ -91,11 +93,13 @@ def _robust(report: Report) -> str:
     return aligned(rows) if report.robustness else ""
 
 
-def _loss(score, loss) -> str:
+def _loss(score: Score | None, loss: Loss | None) -> str:
     if score is None:
         return "–"
-    lost = f", loses {100 * loss.value:.0f} % [{100 * loss.low:.0f}, {100 * loss.high:.0f}]" if loss else ""
-    return shown(score.value, score.metric) + lost
+    if loss is None or not isfinite(loss.value):
+        return shown(score.value, score.metric)
+    low, high = (f"{100 * value:.0f}" if isfinite(value) else "–" for value in (loss.low, loss.high))
+    return f"{shown(score.value, score.metric)}, loses {100 * loss.value:.0f} % [{low}, {high}]"
 
 
 def _costs(report: Report) -> str:
