@@ -119,7 +119,7 @@ def test_no_text_of_others_is_markup():
     evil = sample(EVIL, EVIL, subset=EVIL)
     runs = {name: replace(RUNS[name], model=EVIL, data=EVIL, settings={EVIL: EVIL}, provenance=({"command": EVIL},))
             for name in ("base", "tuned")}
-    predictions = [Prediction(EVIL, rf"\text{{{EVIL}}}", confidence=float("nan"))]
+    predictions = [Prediction(EVIL, rf"\text{{{EVIL}}}", confidence=0.5)]
     found = evaluate([evil], {"base": predictions, "tuned": [failure(evil, EVIL)]}, runs)
     for text in (page(found, [evil]), transcript_page([evil], predictions, runs["base"], Path("."))):
         tags = Tags(text).tags

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 from latexocr.bench.judge import Answer, Report, Row
@@ -41,8 +40,7 @@ def index(report: Report) -> dict[str, Any]:
 
 
 def _indexed(answer: Answer) -> dict[str, Any]:
-    sure = answer.confidence if answer.confidence is not None and isfinite(answer.confidence) else None
-    return {**asdict(answer), "edit_distance": round(answer.edit_distance, 4), "confidence": sure}
+    return {**asdict(answer), "edit_distance": round(answer.edit_distance, 4)}
 
 
 def blocks(rows: Sequence[Row], samples: Sequence[Sample]) -> list[str]:
