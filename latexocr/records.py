@@ -106,7 +106,12 @@ def _json_object(line: bytes, where: str) -> dict[str, Any] | None:
         raise UserError(f"{where}: not JSON ({e}). Each line must be one JSON object, in UTF-8.") from e
     if not isinstance(fields, dict):
         raise UserError(f"{where}: found {type(fields).__name__}, expected one JSON object a line.")
-    return fields
+    return json.loads(whole(json.dumps(fields, ensure_ascii=False))) if b"\\ud" in line.lower() else fields
+
+
+def whole(text: str) -> str:
+    """Text without halves of characters, as JSON may spell them: no file can hold those."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def json_line(prediction: Prediction, **more: Any) -> str:
@@ -118,7 +123,7 @@ def append(path: Path, lines: Iterable[str]) -> None:
     """Append lines to a file as they come. A killed run loses at most the line that it was writing, a machine that
     stops those of the last seconds."""
     # Half a character, which no file can hold, is spelled as JSON spells it.
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+    with path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
         kept = time.monotonic()
         try:
             for line in lines:

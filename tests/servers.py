@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
+            self.send_header(name, value)  # "Connection: close" also closes it
         with contextlib.suppress(OSError):  # the reader may have stopped waiting
             self.end_headers()
             self.wfile.write(data)

@@ -56,6 +56,7 @@ FAULTS = {
     "no end": (lambda *_: endless, "the answer goes on after 16 MiB", 3),
     "stalls": (stall, "ReadTimeout", 3),
     "filtered": (lambda *_: said("", finish="content_filter"), "ended with 'content_filter'", 1),
+    "odd log-probabilities": (lambda *_: said("x", logprobs=["much"]), "an answer of another form", 1),
     "says no end": (lambda *_: said("x", finish=None), "ended with None", 1),
 }
 SLOW = ("half, then nothing", "a byte at a time", "stalls")
@@ -196,6 +197,11 @@ def test_a_key_that_the_server_repeats_is_not_shown():
         reader = ServedReader(server.url, api_key="sk-secret", retry=QUICK)
         [prediction] = reader.read([Sample("a", picture())])
     assert prediction.error == 'server: 400 {"error": "bad key ***"}' and "sk-secret" not in repr(reader)
+
+
+def test_half_a_character_becomes_a_mark():
+    with serving(Server(lambda *_: said("x\ud83d"))) as server:
+        assert read(server)[0].latex == "x\ufffd"
 
 
 def test_answer_times_are_kept():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latexocr.errors import UserError
-from latexocr.records import Prediction, Sample, failure, json_lines, read_predictions, write_predictions
+from latexocr.records import Prediction, Sample, failure, json_lines, mend, read_predictions, write_predictions
 
 text = st.text(st.characters(exclude_categories=["Cs"]))  # half a character cannot be written as UTF-8
 predictions = st.lists(st.builds(
@@ -49,6 +49,24 @@ def test_a_line_that_a_killed_run_left_unfinished_is_left_out(tmp_path, cut):
     write_predictions(path, [Prediction("a", "x"), Prediction("b", "y")])
     path.write_bytes(path.read_bytes()[:-1 - cut])
     assert [p.id for p in read_predictions(path)] == ["a"]
+
+
+def test_half_a_character_becomes_a_mark_and_a_whole_one_stays(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"id": "\\ud83d", "latex": "\\uD83D\\uDE42 \\\\ud800"}\n')
+    assert read_predictions(path) == [Prediction("\ufffd", "\U0001f642 \\ud800")]
+    write_predictions(path, [Prediction("a", "\ud83d")])
+    assert read_predictions(path)[1].latex == "\ufffd"
+
+
+@pytest.mark.parametrize(("content", "kept"), [
+    (b"", b""), (b"a\n", b"a\n"), (b"a\nb", b"a\n"), (b"b", b""), (b"a\n" + b"b" * 200_000, b"a\n"),
+    (b"a" * 65536 + b"\n" + b"b" * 65535, b"a" * 65536 + b"\n"), (b"b" * 200_000, b""),
+])
+def test_what_follows_the_last_newline_is_cut(tmp_path, content, kept):
+    (tmp_path / "p.jsonl").write_bytes(content)
+    mend(tmp_path / "p.jsonl")
+    assert (tmp_path / "p.jsonl").read_bytes() == kept
 
 
 def test_a_file_without_a_last_newline_keeps_its_last_line(tmp_path):

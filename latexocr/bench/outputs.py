@@ -37,8 +37,8 @@ def comma_separated(predictions: Iterable[Prediction], wrap: str) -> Iterator[st
 
     A cell that a spreadsheet would calculate begins with a space: it is text then, and the same LaTeX.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)  # Its line ends (RFC 4180) make it put quotes around a lone \r as well.
     for row in _rows(predictions, wrap):
         writer.writerow([f" {cell}" if cell.startswith(_CALCULATES) else cell for cell in map(_text, row)])
         yield buffer.getvalue()

@@ -33,7 +33,7 @@ UNSURE = 0.9
 """Confidence below which an answer is marked for a second look, unless another is asked for."""
 EMBEDDED = 1000
 """Most pictures that are copied into the page; a page of more links to the files instead, to stay loadable."""
-ON_PAGE = 10_000
+ON_PAGE = 2000
 """Most pictures on the page."""
 TOGETHER = 512
 """Samples that are looked up at a time."""

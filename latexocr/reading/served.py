@@ -23,7 +23,7 @@ from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
 from latexocr.reading.flow import MOST, Slots, in_order
 from latexocr.reading.images import prepare
 from latexocr.reading.latency import Latency
-from latexocr.records import Prediction, Sample, failure
+from latexocr.records import Prediction, Sample, failure, whole
 
 if TYPE_CHECKING:
     import httpx
@@ -119,6 +119,8 @@ class ServedReader:
             return prediction(sample, self._answer(endpoint, model, messages))
         except (Refused, Failed) as e:
             return failure(sample, str(e.args[0]))
+        except (TypeError, ValueError, LookupError, AttributeError) as e:
+            return failure(sample, f"server: an answer of another form ({type(e).__name__}: {e})")
 
     def _answer(self, endpoint: Endpoint, model: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """The server's choice. Raises Refused, Failed, or UserError where the server is lost."""
@@ -162,7 +164,7 @@ def _model_names(answer: httpx.Response) -> list[str]:
 
 def prediction(sample: Sample, choice: dict[str, Any]) -> Prediction:
     """What the server said of a sample; an answer cut off by anything but its length is a failure."""
-    reply, why = choice["message"]["content"] or "", choice.get("finish_reason")
+    reply, why = whole(choice["message"]["content"] or ""), choice.get("finish_reason")
     if why not in STOPS:
         return failure(sample, f"server: the answer ended with {why!r}, expected one of {', '.join(STOPS)}")
     written = [token["logprob"] for token in ((choice.get("logprobs") or {}).get("content") or [])]
