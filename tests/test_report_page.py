@@ -101,8 +101,8 @@ def test_three_columns_are_each_compared_with_the_first(report):
     columns = {name: [Prediction(s.id, s.latex if i % n else "q") for i, s in enumerate(samples)]
                for n, name in ((2, "base"), (5, "tuned"), (7, "third"))}
     text = page(evaluate(samples, columns, RUNS), samples)
-    for expected in ("tuned is better than base", "third is better than base", "Where third got worse", "third − base",
-                     "base right, third wrong", "2 models against model/base"):
+    for expected in ("tuned is better than base", "third is better than base", "Where third got worse",
+                     "base right, third wrong", "2 models against model/base", 'title="better">+'):
         assert expected in text
 
 
