@@ -18,6 +18,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import time
@@ -30,9 +31,11 @@ from typing import Annotated, Any
 import tyro
 
 from latexocr.bench.folder import Run
+from latexocr.bench.report import interval
 from latexocr.bench.run import draw, record
 from latexocr.data.sources import content_hash, load
 from latexocr.errors import UserError
+from latexocr.provenance import start, write_text
 from latexocr.reading import GenerateConfig, Reader
 from latexocr.reading.images import fit, flatten
 from latexocr.records import Prediction, Sample, failure
@@ -161,7 +164,7 @@ class Read(Peer):
 
 @dataclass(frozen=True)
 class Size(Peer):
-    """Read the same pictures at several glyph heights, and say which suits pix2tex best."""
+    """Read the same pictures at several glyph heights: OUT/size.json has how well."""
 
     heights: Annotated[tuple[float, ...], tyro.conf.arg(metavar="PIXELS ...")] = (
         0, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18)
@@ -169,25 +172,23 @@ class Size(Peer):
     def run(self) -> None:
         samples = self.samples()
         references = {sample.id: sample.latex for sample in samples}
-        found, worker = {}, self.worker()
+        worker = self.worker()
+        rows = []
         print("glyph height    n    exact, visual %    edit distance %")
         for height in self.heights:
             answers = self.predictions(Pix2tex(worker, height), samples, self.out / f"{height:g}")
             scores = score(answers, references, names=("exact_visual", "edit_distance"))
-            exact, distance = scores["exact_visual"], scores["edit_distance"]
-            found[height] = distance.value
+            exact, distance = (interval(scores[name]) for name in ("exact_visual", "edit_distance"))
+            rows.append({"glyph_height": height, "n": len(samples), "exact_visual": exact, "edit_distance": distance})
             name = f"{height:g}" if height else "as it is"
-            print(f"{name:>12} {len(samples):>4}    {shown(exact)}    {shown(distance)}", flush=True)
-        print(f"least edit distance at {min(found, key=found.get):g}")
-
-
-def shown(one) -> str:
-    return f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+            print(f"{name:>12} {len(samples):>4}    {exact}    {distance}", flush=True)
+        found = {"peer": NAME, "data": self.data, "data_sha256": content_hash(samples), "sizes": rows}
+        write_text(self.out / "size.json", json.dumps(found, indent=1) + "\n")
 
 
 @dataclass(frozen=True)
 class Speed(Peer):
-    """Seconds a picture of both, picture by picture in turn: whatever else the machine does meets both alike."""
+    """Seconds a picture of each, picture by picture in turn, so that a busy machine is busy for both: speed.json."""
 
     glyph_height: float = field(kw_only=True)
 
@@ -204,9 +205,9 @@ class Speed(Peer):
         for reader in readers.values():
             next(iter(reader.read(samples[:1])))  # warm-up: weights read, first kernels chosen
         rows = [{name: timed(reader, sample) for name, reader in readers.items()} for sample in samples]
-        self.out.mkdir(parents=True, exist_ok=True)
-        result = summary(rows) | {"n": len(samples), "threads": self.threads, "data": self.data}
-        (self.out / "speed.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        result = summary(rows) | {"n": len(samples), "threads": self.threads, "glyph_height": self.glyph_height,
+                                  "data": self.data, "load": os.getloadavg()[0], "start": start()}
+        write_text(self.out / "speed.json", json.dumps(result, indent=1) + "\n")
         print(json.dumps(result, indent=1))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,17 @@ def test_a_read_can_be_killed_and_goes_on_and_a_second_size_is_another_run(worke
     assert json.loads((tmp_path / "run" / "run.json").read_text())["pix2tex"]["settings"]["glyph_height"] == 10
     with pytest.raises(UserError, match="glyph_height is 12 here and 10 there"):
         peers.Read(**options, glyph_height=12).run()
+
+
+def test_sizes_are_scored_each_and_recorded(worker, tmp_path, capsys):
+    data = write_samples(tmp_path / "data", [replace(sample("a", 100, 40), latex="40,10,cached"),
+                                             replace(sample("b", 100, 40), latex="80,20,cached"),
+                                             replace(sample("c", 100, 40), latex="80,20,cached")]).parent
+    peers.Size(python=worker.python, weights=worker.weights, data=str(data), out=tmp_path / "size",
+               heights=(10, 20)).run()
+    found = json.loads((tmp_path / "size" / "size.json").read_text())["sizes"]
+    assert [(row["glyph_height"], row["n"], row["exact_visual"].split()[0]) for row in found] == [
+        (10, 3, "33.3"), (20, 3, "66.7")]
 
 
 def test_speeds_are_compared_with_the_first_and_answers_with_the_shipped_ones():
