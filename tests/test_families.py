@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from latexocr.reading.conversation import PROMPTS, conversation, prompt_names
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, model_type, render
 from latexocr.reading.local import end_tokens, load_adapter, load_model, load_weights
-from latexocr.training.collate import IGNORED, Collator, Example
+from latexocr.training.collate import IGNORED, Collator, Example, positions_of
 from latexocr.training.export import export
 from latexocr.training.lora import train
 from latexocr.training.pictures import pack
@@ -85,6 +86,19 @@ def test_a_batch_gives_the_loss_of_its_samples(collator, base):
                                                        ignore_index=IGNORED, reduction="sum"))
 
     assert nats([0, 1, 2, 3]) == pytest.approx(sum(nats([row]) for row in range(4)), rel=1e-4)
+
+
+def test_positions_numbered_beforehand_are_those_of_the_model(collator, base):
+    import pickle
+
+    import torch
+
+    model = load_weights(base, dtype="float32").eval()
+    ahead = pickle.loads(pickle.dumps(replace(collator, positions=positions_of(model))))
+    rows = [{"sample": number} for number in (2, 0, 1)]
+    with torch.inference_mode():
+        assert "position_ids" in ahead(rows) and "position_ids" not in collator(rows)
+        assert model(**ahead(rows)).logits.equal(model(**collator(rows)).logits)
 
 
 def test_lengths_are_those_of_the_rows(collator):

@@ -135,9 +135,12 @@ def _without_video(cls: type[ProcessorMixin], folder: Path) -> ProcessorMixin:
         cls.__init__(self, **parts)
 
     __init__.__signature__ = inspect.Signature(kept)
-    # ERNIE's own way of saving copies a font that the video half draws with.
-    pictures_only = type(cls.__name__, (cls,), {"__init__": __init__, "__module__": cls.__module__,
-                                                "save_pretrained": ProcessorMixin.save_pretrained})
+    pictures_only = type(cls.__name__, (cls,), {
+        "__init__": __init__, "__module__": cls.__module__,
+        # ERNIE's own way of saving copies a font that the video half draws with.
+        "save_pretrained": ProcessorMixin.save_pretrained,
+        # A class made here cannot be found by its name: another process loads the processor itself.
+        "__reduce__": lambda self: (load_processor, (folder,))})
     saved, _ = cls.get_processor_dict(folder, local_files_only=True)
     settings = {parameter.name: saved[parameter.name] for parameter in kept if parameter.name in saved}
     return pictures_only(**settings | {

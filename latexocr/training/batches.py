@@ -14,15 +14,18 @@ POOL = 50
 """Optimiser steps whose samples are sorted together: enough for batches of one length, few enough to stay random."""
 
 
-def order(lengths: Sequence[int], *, step: int, steps: int, seed: int) -> list[int]:
+def order(lengths: Sequence[int], sizes: Sequence[int], *, batch: int, step: int, steps: int, seed: int) -> list[int]:
     """Sample numbers of a whole run: `steps` times `step` of them, those of one optimiser step beside each other.
 
     Samples come in random order, all of them before any again. Then those of 50 steps at a time are sorted by length
     and cut into steps, which are shuffled, so that little of a batch is padding. The step of the longest samples comes
-    first: it shows whether the memory suffices. Within a step lengths fall, so that equal pictures are neighbours.
+    first: it shows whether the memory suffices. Within a forward pass (`batch` samples) pictures are sorted by size.
+
+    On the 8,835 pictures of CROHME, of the embedded model's tokens in batches of 64 padding was 72 % in random order
+    and 6 % in this; pictures of one size come in runs, 12 a batch instead of 57 (`towers`).
     """
     random = np.random.default_rng(seed)
-    count, known = step * steps, np.asarray(lengths)
+    count, known, areas = step * steps, np.asarray(lengths), np.asarray(sizes)
     epochs = [random.permutation(len(known)) for _ in range(math.ceil(count / len(known)))]
     numbers = np.concatenate(epochs)[:count]
     cut = []
@@ -32,4 +35,5 @@ def order(lengths: Sequence[int], *, step: int, steps: int, seed: int) -> list[i
         cut.extend(random.permutation(pool))
     longest = max(range(steps), key=lambda place: (known[cut[place]].max(), -place))
     cut[0], cut[longest] = cut[longest], cut[0]
-    return np.concatenate(cut).tolist()
+    passes = np.concatenate(cut).reshape(-1, batch)
+    return np.take_along_axis(passes, np.argsort(-areas[passes], axis=1, kind="stable"), axis=1).ravel().tolist()

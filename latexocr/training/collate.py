@@ -10,10 +10,10 @@ Unsloth's shrinks pictures. What each family needs beyond that is said in `readi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latexocr.errors import UserError
 from latexocr.reading import ernie_remote
@@ -48,6 +48,8 @@ class Collator:
     ends: Collection[int]
     """Tokens that end an answer."""
     prompt: str = PROMPT
+    positions: Callable[..., Any] | None = None
+    """The model's own `get_rope_index`: its loop over rows then runs in the loader's processes, not between steps."""
 
     def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, torch.Tensor]:
         """The batch of rows that name examples by their "sample" index."""
@@ -60,6 +62,10 @@ class Collator:
         answers = [self.answer_tokens(latex) for latex in formulas]
         inputs = dict(encode(self.processor, texts, list(pictures), side="right"))
         inputs["labels"] = _labels(inputs["input_ids"], inputs["attention_mask"], answers, self.ends)
+        if self.positions is not None:
+            inputs["position_ids"], _ = self.positions(
+                inputs["input_ids"], mm_token_type_ids=inputs["mm_token_type_ids"],
+                image_grid_thw=inputs["image_grid_thw"], attention_mask=inputs["attention_mask"])
         return ernie_remote.for_training(inputs) if "image_type_ids" in inputs else inputs
 
     def lengths(self) -> list[int]:
@@ -101,6 +107,22 @@ class Collator:
             raise UserError("The chat template of this model writes no end token after an answer (found "
                             f"{self.frame.ending!r:.80}): the model would never learn to stop.")
         return answer
+
+
+def positions_of(model: Any) -> Callable[..., Any] | None:
+    """How a model numbers the places of pictures and words, on an object of its class that has no weights.
+
+    Takes a model without its adapter. None for families whose places are those of a line of text.
+    """
+    from torch import nn
+
+    kind = type(getattr(model, "model", None))
+    if not hasattr(kind, "get_rope_index"):
+        return None
+    shell = kind.__new__(kind)
+    nn.Module.__init__(shell)
+    shell.config = model.config
+    return shell.get_rope_index
 
 
 def _labels(input_ids: torch.Tensor, attention_mask: torch.Tensor, answers: Sequence[list[int]],

@@ -61,7 +61,7 @@ def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -
     chosen = targets(model, config)
     lora = {"r": config.rank, "lora_alpha": config.alpha, "lora_dropout": config.dropout, "bias": "none",
             "use_rslora": config.rslora, "target_modules": chosen.modules,
-            "target_parameters": chosen.parameters or None}
+            "target_parameters": chosen.parameters}
     if engine == "unsloth":
         from unsloth import FastVisionModel
 

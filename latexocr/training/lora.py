@@ -19,7 +19,7 @@ from latexocr.reading.inputs import copy_processor, load_processor, model_type, 
 from latexocr.reading.local import end_tokens
 from latexocr.records import Sample
 from latexocr.training import engines, examples, record
-from latexocr.training.collate import Collator
+from latexocr.training.collate import Collator, positions_of
 from latexocr.training.settings import NOT_SETTINGS, TrainConfig
 from latexocr.training.trainer import Plan, trainer_of
 
@@ -48,7 +48,8 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
                              "left_out": len(samples) - len(learned),
                              "overlap": examples.overlap(eval_samples, samples)})
     model = engines.with_adapter(engine, base, config, processor)
-    collator = Collator(processor, [*learned, *watched], end_tokens(model, processor), prompt)
+    collator = Collator(processor, [*learned, *watched], end_tokens(model, processor), prompt,
+                        positions_of(model.get_base_model()))
     trainer = trainer_of(model, collator, Plan.of(collator, config, len(learned)), config, engine)
     started = time()
     trainer.train(resume_from_checkpoint=str(claim.checkpoint) if claim.checkpoint else None)

@@ -35,7 +35,9 @@ class Plan:
         """The plan of a run over the collator's first `count` examples; the others are watched."""
         step = config.batch * config.accumulation * int(os.environ.get("WORLD_SIZE", 1))
         steps = config.steps or max(1, math.ceil(count * config.epochs / step))
-        learned = batches.order(collator.lengths()[:count], step=step, steps=steps, seed=config.seed)
+        sizes = [example.picture.width * example.picture.height for example in collator.examples[:count]]
+        learned = batches.order(collator.lengths()[:count], sizes, batch=config.batch, step=step, steps=steps,
+                                seed=config.seed)
         return cls(learned, list(range(count, len(collator.examples))), steps)
 
 
