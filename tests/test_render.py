@@ -34,17 +34,26 @@ REFUSED = [(r"\nosuch", "x", (True, False)), ("x", r"\frac{", (False, True)), ("
 
 @needs_both
 def test_katex_draws_the_same_or_else_tex():
-    found = rendered([(a, b) for a, b, _ in DRAWN])
+    found = list(rendered([(a, b) for a, b, _ in DRAWN]))
     assert [pair.by for pair in found] == [by for *_, by in DRAWN]
     assert not any(pair.prediction_refused or pair.reference_refused for pair in found)
 
 
 @needs_both
 def test_what_neither_draws_is_told_apart_and_counts_as_wrong():
-    found = rendered([(a, b) for a, b, _ in REFUSED] + [("x", "x")])
+    found = list(rendered([(a, b) for a, b, _ in REFUSED] + [("x", "x")]))
     assert [(pair.prediction_refused, pair.reference_refused) for pair in found[:-1]] == [who for *_, who in REFUSED]
     assert [pair.counts for pair in found] == [(0.0, 1.0)] * len(REFUSED) + [(1.0, 1.0)]
-    assert rendered([]) == []
+    assert list(rendered([])) == []
+
+
+@needs_both
+def test_the_size_of_runs_changes_nothing(monkeypatch):
+    pairs = [(a, b) for a, b, _ in (*DRAWN, *REFUSED)]
+    whole = list(rendered(pairs))
+    monkeypatch.setattr("latexocr.scoring.render.AT_ONCE", 4)
+    monkeypatch.setattr(katex, "AT_ONCE", 3)
+    assert list(rendered(pairs)) == whole
 
 
 @needs_both

@@ -116,7 +116,7 @@ def _by_tex(pairs: Pairs) -> Drawn:
 def _by_katex(pairs: Pairs) -> Drawn:
     from latexocr.scoring.render import rendered
 
-    drawn = rendered(pairs)
+    drawn = list(rendered(pairs))
     same = [sum(pair.by == name for pair in drawn) for name in ("KaTeX", "TeX")]
     return Drawn({"render_same": _table(pair.counts for pair in drawn)}, *_refused(drawn),
                  more=f". Of the rest, KaTeX draws {same[0]} the same, and TeX {same[1]} more")

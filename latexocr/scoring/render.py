@@ -9,11 +9,12 @@ where neither draws it; then it counts as wrong, and stays in the denominator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from latexocr.scoring import katex
-from latexocr.scoring.layout import layouts, source
+from latexocr.scoring.layout import AT_ONCE, Layout, layouts, source
 from latexocr.scoring.metrics import Counts, Metric, share
 from latexocr.tex import run
 
@@ -34,21 +35,28 @@ class Rendered:
         return float(bool(self.by)), 1.0
 
 
-def rendered(pairs: Sequence[tuple[str, str]]) -> list[Rendered]:
+def rendered(pairs: Iterable[tuple[str, str]]) -> Iterator[Rendered]:
     """What is counted of each pair, in order. Raises UserError where KaTeX or TeX is missing."""
-    sources = [(source(prediction), source(reference)) for prediction, reference in pairs]
-    drawn = katex.drawings(formula for pair in sources for formula in pair)
-    alike = [drawn[a] is not None and drawn[a] == drawn[b] for a, b in sources]
-    by_tex = layouts(pair for pair, done in zip(pairs, alike, strict=True) if not done)
-    return [Rendered("KaTeX", False, False) if done else
-            Rendered("TeX" if tex.same else "", tex.prediction_refused and drawn[a] is None,
-                     tex.reference_refused and drawn[b] is None)
-            for (a, b), done in zip(sources, alike, strict=True) for tex in ([None] if done else [next(by_tex)])]
+    pairs = iter(pairs)
+    while chunk := list(islice(pairs, AT_ONCE)):
+        sources = [(source(prediction), source(reference)) for prediction, reference in chunk]
+        drawn = katex.drawings(formula for pair in sources for formula in pair)
+        shown = [(drawn[prediction], drawn[reference]) for prediction, reference in sources]
+        by_katex = [None not in pair and pair[0] == pair[1] for pair in shown]
+        by_tex = layouts(pair for pair, done in zip(chunk, by_katex, strict=True) if not done)
+        for (prediction, reference), done in zip(shown, by_katex, strict=True):
+            yield Rendered("KaTeX", False, False) if done else _by_tex(next(by_tex), prediction, reference)
+
+
+def _by_tex(tex: Layout, prediction: str | None, reference: str | None) -> Rendered:
+    """What TeX says of a pair that KaTeX draws otherwise, or refuses."""
+    return Rendered("TeX" if tex.same else "", tex.prediction_refused and prediction is None,
+                    tex.reference_refused and reference is None)
 
 
 def render_metric() -> Metric:
     """The metric, for `statistics`. Raises UserError where KaTeX or TeX is missing. Its `counts` starts both for one
     pair: for many, `rendered`."""
     settings = {"level": "render", "katex": katex.version(), "tex": run.version(), "of": "either draws the same"}
-    return Metric("render_same", "%", True, settings, lambda prediction, reference: rendered(
-        [(prediction, reference)])[0].counts, share, proportion=True)
+    return Metric("render_same", "%", True, settings, lambda prediction, reference: next(
+        rendered([(prediction, reference)])).counts, share, proportion=True)
