@@ -3,7 +3,8 @@
     python benchmarks/transcribe_million.py /tmp/million 10000 100000 1000000
 
 Each size is transcribed in a process of its own from an empty folder, then started again when all is done, and once
-more after half of the results were cut off. Prints seconds, and the most memory that the process held.
+more after half of the results were cut off. Prints seconds of a processor, starting Python and making the page of the
+first 2,000 pictures among them, and the most memory that the process held.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 WORKER = """
-import resource, sys, time
+import resource, sys
 from latexocr import cli
 from latexocr.bench import transcripts
 from latexocr.records import Prediction
@@ -26,10 +27,9 @@ class Stub:
             yield Prediction(sample.id, "x_{1}^{2}+y_{1}^{2}=z", "x_{1}^{2}+y_{1}^{2}=z", 17, confidence=0.987)
 
 cli.options.load = lambda *_: Stub()
-began = time.perf_counter()
 code = cli.main(sys.argv[1:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(f"{time.perf_counter() - began:.1f} s, {peak} MB, exit code {code}", file=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(f"{used.ru_utime + used.ru_stime:.1f} s, {used.ru_maxrss // 1024} MB, exit code {code}", file=sys.stderr)
 """
 
 

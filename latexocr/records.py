@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -116,7 +116,7 @@ def whole(text: str) -> str:
 
 def json_line(prediction: Prediction, **more: Any) -> str:
     """A prediction as a line of a file; with more fields, which readers of predictions ignore."""
-    return json.dumps({**asdict(prediction), **more}, ensure_ascii=False) + "\n"
+    return json.dumps({**vars(prediction), **more}, ensure_ascii=False) + "\n"
 
 
 def append(path: Path, lines: Iterable[str]) -> None:
