@@ -42,7 +42,7 @@ def make_qwen2_5_vl(folder: Path) -> None:
 
     special = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
                "<|video_pad|>")
-    ids = _write_tokenizer(folder, special, CHAT, pad="<|endoftext|>", eos="<|im_end|>")
+    ids = write_tokenizer(folder, special, CHAT, pad="<|endoftext|>", eos="<|im_end|>")
     _save_model(folder, Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLConfig(
         text_config=TEXT | {"vocab_size": 320, "pad_token_id": ids["<|endoftext|>"]}, tie_word_embeddings=True,
         vision_config={"depth": 2, "hidden_size": 64, "num_heads": 2, "intermediate_size": 128, "out_hidden_size": 64,
@@ -59,7 +59,7 @@ def make_paddleocr_vl(folder: Path) -> None:
 
     special = ("<unk>", "<|begin_of_sentence|>", "</s>", "<|IMAGE_START|>", "<|IMAGE_END|>", "<|IMAGE_PLACEHOLDER|>",
                "<|video_pad|>")
-    ids = _write_tokenizer(folder, special, PADDLE, pad="<unk>", eos="</s>", bos="<|begin_of_sentence|>",
+    ids = write_tokenizer(folder, special, PADDLE, pad="<unk>", eos="</s>", bos="<|begin_of_sentence|>",
                            named={"image_token": "<|IMAGE_PLACEHOLDER|>"})
     _save_model(folder, PaddleOCRVLForConditionalGeneration, PaddleOCRVLConfig(
         text_config=TEXT | {"vocab_size": 320, "head_dim": 32, "pad_token_id": ids["<unk>"]}, tie_word_embeddings=True,
@@ -79,7 +79,7 @@ def make_ernie(folder: Path) -> None:
                "<|IMAGE_PLACEHOLDER|>", "<|VIDEO_START|>", "<|VIDEO_END|>", "<|VIDEO_PLACEHOLDER|>")
     named = {f"{kind}_{part}token": f"<|{kind.upper()}_{word}|>" for kind in ("image", "video")
              for part, word in (("", "PLACEHOLDER"), ("start_", "START"), ("end_", "END"))}
-    ids = _write_tokenizer(folder, special, ERNIE, pad="<unk>", eos="<|end_of_sentence|>", bos="<|begin_of_sentence|>",
+    ids = write_tokenizer(folder, special, ERNIE, pad="<unk>", eos="<|end_of_sentence|>", bos="<|begin_of_sentence|>",
                            named=named)
     tokens = {f"{name}_id": ids[token] for name, token in named.items()}
     _save_model(folder, Ernie4_5_VLMoeForConditionalGeneration, Ernie4_5_VLMoeConfig(
@@ -110,7 +110,7 @@ def _save_model(folder: Path, model_class: type, config: Any, end: int) -> None:
     model.save_pretrained(folder)
 
 
-def _write_tokenizer(folder: Path, special: Sequence[str], template: str, *, pad: str, eos: str, bos: str | None = None,
+def write_tokenizer(folder: Path, special: Sequence[str], template: str, *, pad: str, eos: str, bos: str | None = None,
                      named: dict[str, str] | None = None) -> dict[str, int]:
     """A byte tokenizer and its template; gives token -> id."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers

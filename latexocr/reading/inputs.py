@@ -79,11 +79,18 @@ def tuned_with(folder: Path) -> str:
         return ""
 
 
-def needs_remote_code(folder: Path) -> bool:
-    """Whether transformers has no class for this model: then the folder brings its own (auto_map)."""
+def needs_remote_code(folder: Path, *, trusted: bool = True) -> bool:
+    """Whether transformers has no class for this model and the folder brings its own (auto_map).
+
+    Raises UserError where it does and is not trusted.
+    """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    return model_type(folder) not in CONFIG_MAPPING and "auto_map" in _configuration(folder)
+    needed = model_type(folder) not in CONFIG_MAPPING and "auto_map" in _configuration(folder)
+    if needed and not trusted:
+        raise UserError(f"{folder}: this model ({model_type(folder)}) runs on Python code that its folder brings. If "
+                        "you trust it as you trust a program: --trust-remote-code (trust_remote_code=True).")
+    return needed
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
@@ -103,9 +110,10 @@ def load_processor(folder: Path, *, trust_remote_code: bool = False) -> Processo
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
     options = {"trust_remote_code": trust_remote_code, "local_files_only": True}
+    remote = needs_remote_code(folder, trusted=trust_remote_code)
     try:
         cls = PROCESSOR_MAPPING.get(type(AutoConfig.from_pretrained(folder, **options)), AutoProcessor)
-        if needs_remote_code(folder):
+        if remote:
             processor = AutoProcessor.from_pretrained(folder, **options)
         elif "video_processor" in inspect.signature(cls.__init__).parameters:
             processor = _without_video(cls, folder)

@@ -115,7 +115,8 @@ def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False, *
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    auto = AutoModelForCausalLM if needs_remote_code(folder) else AutoModelForImageTextToText
+    remote = needs_remote_code(folder, trusted=trust_remote_code)
+    auto = AutoModelForCausalLM if remote else AutoModelForImageTextToText
     try:
         with _no_progress_bars():
             return auto.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True,

@@ -91,20 +91,31 @@ def _optimizer(name: str, on_gpu: bool) -> str:
 
 
 def _with_remote_loss(trainer: type) -> type:
-    """A trainer for models whose code gives logits and no loss: ERNIE's remote code, which adds its router's loss."""
-    import torch
+    """A trainer for models whose code gives logits and leaves the loss to its caller: ERNIE's remote code."""
 
     class RemoteLoss(trainer):
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):
-            labels = inputs["labels"]
-            outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
-            logits, wanted = outputs.logits[:, :-1].float(), labels[:, 1:].to(outputs.logits.device)
-            counted = (wanted != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED,
-                                                     reduction="sum") / counted
-            if outputs.router_loss is not None:
-                passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
-                loss = loss + outputs.router_loss.to(loss.device) / passes
+            passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
+            loss, outputs = remote_loss(model, inputs, tokens=num_items_in_batch, passes=passes)
             return (loss, outputs) if return_outputs else loss
 
     return RemoteLoss
+
+
+def remote_loss(model: Any, inputs: dict[str, Any], *, tokens: Any, passes: int) -> tuple[Any, Any]:
+    """Mean cross entropy of the tokens that count, plus the router's loss where the model gives one; and its outputs.
+
+    `tokens`: those that count in a whole optimiser step of `passes` forward passes; None: those of this pass.
+    """
+    import torch
+
+    wanted = inputs["labels"][:, 1:]
+    outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
+    logits = outputs.logits[:, :-1].float()
+    wanted = wanted.to(logits.device)
+    counted = (wanted != IGNORED).sum() if tokens is None else tokens
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED,
+                                             reduction="sum") / counted
+    if outputs.router_loss is not None:
+        loss = loss + outputs.router_loss.to(loss.device) / passes
+    return loss, outputs

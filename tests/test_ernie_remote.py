@@ -1,0 +1,155 @@
+"""ERNIE's remote code: its inputs, and that a training asks, learns and merges through it, by a stand-in of our own.
+
+The real code comes with a checkpoint of 28 billion parameters and was not run here. The stand-in is a folder with code
+of its own (`auto_map`), as that checkpoint is, whose processor and model have the names and shapes that were read in
+Baidu's code (reading/ernie_remote.py) and refuse whatever differs from them.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from latexocr.errors import UserError
+from latexocr.reading import ernie_remote
+from latexocr.reading.conversation import conversation
+from latexocr.reading.images import prepare
+from latexocr.reading.inputs import encode, load_processor, needs_remote_code, render
+from latexocr.reading.local import load_weights
+from latexocr.training.collate import IGNORED, Collator, Example
+from latexocr.training.lora import train
+from latexocr.training.pictures import pack
+from latexocr.training.settings import TrainConfig
+from tests.conftest import drawn
+from tests.families import ERNIE, write_tokenizer
+
+CODE = Path(__file__).parent / "ernie_stand_in.py"
+SPECIAL = ("<unk>", "<|begin_of_sentence|>", "</s>", "<|IMAGE_START|>", "<|IMAGE_END|>", "<|IMAGE_PLACEHOLDER|>")
+SAMPLES = drawn(12, longest=3)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("remote") / "base"
+    folder.mkdir()
+    template = ERNIE.replace("<|IMAGE_PLACEHOLDER|>", "<|image@placeholder|>").replace("<|end_of_sentence|>", "</s>")
+    ids = write_tokenizer(folder, SPECIAL, template, pad="<unk>", eos="</s>", bos="<|begin_of_sentence|>")
+    classes = {"AutoConfig": "StandInConfig", "AutoModelForCausalLM": "StandIn",
+               "AutoProcessor": "Ernie4_5_VLProcessor"}
+    auto_map = {name: f"ernie_stand_in.{kind}" for name, kind in classes.items()}
+    (folder / "config.json").write_text(json.dumps({
+        "model_type": "ernie4_5_moe_vl", "architectures": ["StandIn"], "auto_map": auto_map, "vocab_size": 320,
+        "hidden_size": 32, "im_patch_id": ids["<|IMAGE_PLACEHOLDER|>"], "tie_word_embeddings": False}))
+    (folder / "processor_config.json").write_text(json.dumps({
+        "processor_class": "Ernie4_5_VLProcessor", "auto_map": {"AutoProcessor": auto_map["AutoProcessor"]}}))
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, "pad_token_id": 0}))
+    (folder / CODE.name).write_text(CODE.read_text())
+    _save_weights(folder)
+    return folder
+
+
+def _save_weights(folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+    weights = AutoModelForCausalLM.from_config(config, trust_remote_code=True).state_dict()
+    save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / "model.safetensors",
+              metadata={"format": "pt"})
+
+
+@pytest.fixture(scope="module")
+def processor(base):
+    return load_processor(base, trust_remote_code=True)
+
+
+@pytest.fixture(scope="module")
+def collator(processor) -> Collator:
+    return Collator(processor, [Example(s.id, pack(prepare(s.image)), s.latex) for s in SAMPLES], {2})
+
+
+def test_it_is_known_as_remote_and_refused_unless_trusted(base, tiny_model):
+    assert type(load_processor(base, trust_remote_code=True)).__name__ == ernie_remote.PROCESSOR
+    assert needs_remote_code(base) and not needs_remote_code(tiny_model)
+    for load in (load_processor, partial(load_weights, dtype="float32")):
+        with pytest.raises(UserError, match="--trust-remote-code"):
+            load(base)
+
+
+def test_the_question_has_an_empty_thinking_part_and_the_answer_follows_it(collator, processor):
+    picture = prepare(SAMPLES[0].image)
+    question = render(processor, conversation(picture), ask=True)
+    assert question.endswith("Assistant: <think>\n\n</think>\n\n")
+    assert collator.frame.answered("x") == question + "x</s>"
+
+
+def test_labels_are_exactly_the_formula_and_its_end(collator, processor):
+    batch = collator([{"sample": number} for number in range(len(SAMPLES))])
+    said = [processor.tokenizer.decode(row[row != IGNORED]) for row in batch["labels"]]
+    assert said == [sample.latex + "</s>" for sample in SAMPLES]
+
+
+def test_a_batch_has_the_inputs_of_the_remote_code(collator):
+    batch = collator([{"sample": 0}, {"sample": 3}])
+    rows, tokens = batch["input_ids"].shape
+    assert batch["token_type_ids"].shape == (rows, tokens + 1) and batch["position_ids"].shape == (rows, tokens, 3)
+    assert batch["image_type_ids"].tolist() == [0, 0] and batch["grid_thw"].shape == (2, 3)
+    assert str(batch["images"].dtype) == "torch.uint8" and len(batch["images"]) == batch["grid_thw"].prod(1).sum()
+    pictures = (batch["input_ids"] >= 3) & (batch["input_ids"] <= 5)
+    assert pictures.equal(batch["token_type_ids"][:, :-1] == 1)
+
+
+def test_use_pads_on_the_left_and_leaves_the_next_token_to_generate(processor):
+    pictures = [prepare(sample.image) for sample in SAMPLES[:3]]
+    questions = [render(processor, conversation(picture), ask=True) for picture in pictures]
+    used = encode(processor, questions, pictures, side="left")
+    assert used["token_type_ids"].shape == used["input_ids"].shape
+    for number, (question, picture) in enumerate(zip(questions, pictures)):
+        alone = processor(text=[question], images=[picture], videos=[])
+        length = alone["input_ids"].shape[1]
+        for name in ("input_ids", "token_type_ids", "position_ids"):
+            assert used[name][number, -length:].equal(alone[name][0])
+        assert used["attention_mask"][number].sum() == length and not used["attention_mask"][number, :-length].any()
+
+
+def test_it_trains_with_its_routers_loss_and_its_adapter_merges(base, tmp_path):
+    import torch
+    from peft import PeftModel
+
+    out = train(TrainConfig(model=str(base), out=tmp_path / "run", steps=12, batch=4, accumulation=2,
+                            learning_rate=5e-3, rank=8, backend="peft", device="cpu", trust_remote_code=True), SAMPLES)
+    record = json.loads((out / "run.json").read_text())
+    assert record["last_loss"] < record["first_loss"]
+    model = PeftModel.from_pretrained(load_weights(base, dtype="float32", trust_remote_code=True), out)
+    assert {name.rpartition(".")[2] for name in model.targeted_module_names} == {"q_proj", "fc1"}, "the guide's modules"
+    before = model.get_base_model().q_proj.base_layer.weight.clone()
+    delta = model.get_base_model().q_proj.get_delta_weight("default")
+    merged = model.merge_and_unload()
+    assert delta.abs().sum() > 0 and torch.allclose(merged.q_proj.weight, before + delta)
+
+
+def test_the_loss_is_that_of_the_answers_and_the_router(base, collator):
+    """By hand: the mean over the tokens that count, whatever the accumulation, and the router's loss once a step."""
+    import torch
+
+    from latexocr.training.trainer import remote_loss
+
+    model = load_weights(base, dtype="float32", trust_remote_code=True)
+    model.add_image_preprocess(collator.processor)
+    batch = collator([{"sample": 0}, {"sample": 3}])
+    inputs = {name: value.clone() for name, value in batch.items() if name != "labels"}
+    log_probabilities = model(**inputs).logits[:, :-1].log_softmax(-1)
+    counted = batch["labels"][:, 1:] != IGNORED
+    chosen = log_probabilities.gather(2, batch["labels"][:, 1:, None].clamp(min=0))[..., 0][counted]
+    assert len(chosen) == sum(len(sample.latex) + 1 for sample in (SAMPLES[0], SAMPLES[3]))
+    fresh = {name: value.clone() for name, value in batch.items()}
+    loss, _ = remote_loss(model, fresh, tokens=None, passes=1)
+    assert float(loss) == pytest.approx(float(-chosen.mean()) + 0.25, rel=1e-5)
+    fresh = {name: value.clone() for name, value in batch.items()}
+    loss, _ = remote_loss(model, fresh, tokens=torch.tensor(2 * len(chosen)), passes=2)
+    assert float(loss) == pytest.approx(float(-chosen.mean()) / 2 + 0.125, rel=1e-5)
