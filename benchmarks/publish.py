@@ -50,9 +50,12 @@ def _cell(score: dict) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2 and sys.argv[1] == "table":
-        print(table([Path(path) for path in sys.argv[2:]]))
-    elif len(sys.argv) == 3:
-        publish(Path(sys.argv[1]), Path(sys.argv[2]))
-    else:
-        sys.exit(f"{sys.argv[0]}: expected RUN OUT, or table REPORT...\n{__doc__}")
+    try:
+        if len(sys.argv) > 2 and sys.argv[1] == "table":
+            print(table([Path(path) for path in sys.argv[2:]]))
+        elif len(sys.argv) == 3:
+            publish(Path(sys.argv[1]), Path(sys.argv[2]))
+        else:
+            sys.exit(f"publish.py: expected RUN OUT, or table REPORT...\n{__doc__}")
+    except (OSError, ValueError, LookupError, TypeError) as e:
+        sys.exit(f"publish.py: not the folder or report of a finished run ({type(e).__name__}: {e})")

@@ -46,3 +46,9 @@ def test_the_rows_of_the_readme_are_the_table_of_the_published_reports():
 def test_anything_else_is_refused_with_what_is_expected(words):
     done = script(*words)
     assert done.returncode == 1 and "expected RUN OUT, or table REPORT..." in done.stderr
+
+
+@pytest.mark.parametrize("words", [("nowhere", "out"), ("table", "nowhere/report.json"), ("table", "README.md")])
+def test_what_is_no_run_is_said_in_one_line(words, tmp_path):
+    done = subprocess.run([sys.executable, SCRIPT, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "not the folder or report" in done.stderr
