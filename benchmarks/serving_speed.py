@@ -58,7 +58,8 @@ def chosen(options: argparse.Namespace) -> list[Sample]:
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Read with one of the readers in this process; its predictions go to `options.answers`."""
-    samples, config = chosen(options), GenerateConfig(batch_size=options.batch if name == "transformers" else None)
+    samples, config = chosen(options), GenerateConfig(
+        max_tokens=options.max_tokens, batch_size=options.batch if name == "transformers" else None)
     begun = time.perf_counter()
     reader = LatexOCRModel.load(options.url or options.model, engine="vllm" if name == "vllm" else "transformers",
                                 config=config).reader
@@ -92,7 +93,7 @@ def send(options: argparse.Namespace) -> dict[str, Any]:
     """The best rate of plain requests over several numbers in flight: nothing is prepared or understood meanwhile."""
     import asyncio
 
-    bodies = [json.dumps(request(sample)).encode() for sample in chosen(options)]
+    bodies = [json.dumps(request(sample, options.max_tokens)).encode() for sample in chosen(options)]
     best: dict[str, Any] = {"pictures_per_s": 0.0}
     for in_flight in options.in_flight:
         asyncio.run(flood(options.url, bodies[:WARM], in_flight))
@@ -105,13 +106,13 @@ def send(options: argparse.Namespace) -> dict[str, Any]:
     return best
 
 
-def request(sample: Sample) -> dict[str, Any]:
+def request(sample: Sample, max_tokens: int) -> dict[str, Any]:
     """What our client asks for a picture."""
     from latexocr.reading.conversation import conversation
     from latexocr.reading.images import prepare
     from latexocr.reading.served import openai_messages
 
-    config = GenerateConfig()
+    config = GenerateConfig(max_tokens=max_tokens)
     return {"model": "latexocr", "messages": openai_messages(conversation(prepare(sample.image))), "logprobs": True,
             "max_tokens": config.max_tokens, "temperature": config.temperature, "seed": config.seed}
 
@@ -146,7 +147,7 @@ def vllm_bench(options: argparse.Namespace) -> dict[str, Any]:
 
     from latexocr.reading.inputs import resolve
 
-    contents = [request(sample)["messages"][0]["content"] for sample in chosen(options)]
+    contents = [request(sample, 1)["messages"][0]["content"] for sample in chosen(options)]
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder, "requests.jsonl")
         lines.write_text("".join(json.dumps({"content": content}) + "\n" for content in contents))
@@ -155,8 +156,8 @@ def vllm_bench(options: argparse.Namespace) -> dict[str, Any]:
         flags = {"backend": "openai-chat", "base-url": options.url.removesuffix("/v1"), "model": "latexocr",
                  "endpoint": "/v1/chat/completions", "tokenizer": resolve(options.model), "temperature": 0,
                  "dataset-name": "custom_image", "dataset-path": lines, "num-prompts": len(contents),
-                 "custom-output-len": 512, "max-concurrency": options.in_flight[0], "percentile-metrics": "e2el",
-                 "metric-percentiles": "50,95"}
+                 "custom-output-len": options.max_tokens, "max-concurrency": options.in_flight[0],
+                 "percentile-metrics": "e2el", "metric-percentiles": "50,95"}
         words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
         with contextlib.redirect_stdout(sys.stderr):
             found = main(parser.parse_args([*words, "--disable-shuffle", "--no-oversample", "--disable-tqdm"]))
@@ -208,6 +209,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="pictures of each SPEC; all unless given")
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--batch", type=int, help="pictures that transformers reads together")
+    parser.add_argument("--max-tokens", type=int, default=GenerateConfig().max_tokens)
     parser.add_argument("--alone", type=int, default=ALONE, help="pictures read one at a time")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[16, 64, 256], help="numbers to try")
     parser.add_argument("--serve-python", default=sys.executable, help="Python of the environment that has vLLM")
