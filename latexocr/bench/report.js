@@ -113,7 +113,7 @@ function image(row, drawn) {
     : make("span", {class: "soft"}, "The picture cannot be opened."));
 }
 
-function card(row, drawn, columns, which) {
+function card(row, drawn, which) {
   return make("article", {class: "item"},
     make("header", {}, make("h3", {}, row.id), make("span", {class: "soft"}, row.subset)),
     make("div", {class: "side"},
@@ -122,60 +122,75 @@ function card(row, drawn, columns, which) {
       make("div", {}, ...which.map(i => answer(columns[i], i, row.answers[i], drawn.answers[i])))));
 }
 
-// The page.
+// The page: what was unpacked, what was found of it, and which part of that is shown.
 
-async function main() {
-  const {columns, rows, block} = await unpack("index");
-  const drawn = async places => {
-    const needed = [...new Set(places.map(i => Math.floor(i / block)))];
-    const blocks = new Map(await Promise.all(needed.map(async b => [b, await unpack(`block-${b}`)])));
-    return places.map(i => blocks.get(Math.floor(i / block))[i % block]);
-  };
-  const cards = async (places, which = [...columns.keys()]) =>
-    (await drawn(places)).map((d, k) => card(rows[places[k]], d, columns, which));
-  let found = [], page = 0, turn = 0;
+let columns, rows, block, found = [], page = 0, turn = 0;
 
-  async function show(focus) {
-    list.setAttribute("aria-busy", "true");
-    const mine = ++turn, places = found.slice(page * PAGE, page * PAGE + PAGE), drawing = await cards(places);
-    if (mine !== turn) return;  // Another choice came while these were unpacked.
-    list.replaceChildren(...drawing);
-    status.textContent = (found.length === rows.length ? `All ${rows.length} samples` : `${found.length} of ${rows.length} samples`)
-      + (found.length > PAGE ? `; here ${page * PAGE + 1} to ${page * PAGE + places.length}` : "");
-    pager.hidden = found.length <= PAGE;
-    const [previous, next] = pager.children;
-    previous.disabled = page === 0;
-    next.disabled = (page + 1) * PAGE >= found.length;
-    list.setAttribute("aria-busy", "false");
-    if (focus) { status.focus({preventScroll: true}); status.scrollIntoView(); }
-  }
+/** What is drawn of the samples at these places; each block is unpacked once. */
+async function drawn(places) {
+  const needed = [...new Set(places.map(i => Math.floor(i / block)))];
+  const blocks = new Map(await Promise.all(needed.map(async b => [b, await unpack(`block-${b}`)])));
+  return places.map(i => blocks.get(Math.floor(i / block))[i % block]);
+}
 
-  const state = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-  function choose(focus = false) {
-    found = select(rows, state());
-    page = 0;
-    return show(focus);
+async function cards(places, which = [...columns.keys()]) {
+  return (await drawn(places)).map((d, k) => card(rows[places[k]], d, which));
+}
+
+async function show(focus) {
+  list.setAttribute("aria-busy", "true");
+  const mine = ++turn, places = found.slice(page * PAGE, page * PAGE + PAGE), drawing = await cards(places);
+  if (mine !== turn) return;  // Another choice came while these were unpacked.
+  list.replaceChildren(...drawing);
+  status.textContent = (found.length === rows.length ? `All ${rows.length} samples` : `${found.length} of ${rows.length} samples`)
+    + (found.length > PAGE ? `; here ${page * PAGE + 1} to ${page * PAGE + places.length}` : "");
+  pager.hidden = found.length <= PAGE;
+  const [previous, next] = pager.children;
+  previous.disabled = page === 0;
+  next.disabled = (page + 1) * PAGE >= found.length;
+  list.setAttribute("aria-busy", "false");
+  if (focus) { status.focus({preventScroll: true}); status.scrollIntoView(); }
+}
+
+const state = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+
+function choose(focus = false) {
+  found = select(rows, state());
+  page = 0;
+  return show(focus);
+}
+
+function changed() {
+  history.replaceState(null, "", `#${state()}`);
+  return choose();
+}
+
+/** Set the controls by a link within the page, or by the address it was opened with. */
+function follow() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  if (!location.hash.includes("=")) return choose();
+  for (const control of form.elements) {
+    const value = wanted.get(control.name) || "";
+    if (control.type === "radio") control.checked ||= control.defaultChecked || control.value === value;
+    else if (control.name) control.value = value;
+    if (control.selectedIndex === -1) control.selectedIndex = 0;  // What is not there is not asked for.
   }
-  function follow() {  // A link within the page, or the address it was opened with.
-    const wanted = new URLSearchParams(location.hash.slice(1));
-    if (!location.hash.includes("=")) return choose();
-    for (const control of form.elements) {
-      const value = wanted.get(control.name) || "";
-      if (control.type === "radio") control.checked ||= control.defaultChecked || control.value === value;
-      else if (control.name) control.value = value;
-      if (control.selectedIndex === -1) control.selectedIndex = 0;  // What is not there is not asked for.
-    }
-    return choose(true);
-  }
-  const changed = () => { history.replaceState(null, "", `#${state()}`); return choose(); };
+  return choose(true);
+}
+
+function listen() {
   form.addEventListener("input", changed);
   form.addEventListener("submit", event => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(changed));
-  addEventListener("hashchange", follow);
   pager.addEventListener("click", event => {
     if (event.target.dataset.step) { page += Number(event.target.dataset.step); show(true); }
   });
+  addEventListener("hashchange", follow);
+}
 
+async function main() {
+  ({columns, rows, block} = await unpack("index"));
+  listen();
   for (const place of document.querySelectorAll("[data-cards]"))
     place.replaceChildren(...await cards(JSON.parse(place.dataset.cards), JSON.parse(place.dataset.columns)));
   const small = [...document.querySelectorAll("[data-picture]")], which = small.map(place => Number(place.dataset.picture));
