@@ -1,9 +1,12 @@
-"""Copy what may be published of a benchmark run: record, predictions, and the report without its rows; and show it.
+"""Copy what may be published of a benchmark run: record, predictions, and the report without its rows; and check it.
 
     python benchmarks/publish.py runs/im2latex benchmarks/results/im2latex_sample
+    python benchmarks/publish.py score benchmarks/results/crohme_2014 crohme:data/test2014 tuned=crohme:data/train
     python benchmarks/publish.py table benchmarks/results/*/report.json        # the rows of the README, and signatures
 
 The rows of a report hold the references, and the page the pictures: other people's data, which stays out of here.
+`score` makes the report again from the published predictions, with the code of today and no model; COLUMN=SPEC names
+what a column was trained on. Data that is not the one that was read is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +16,16 @@ import shutil
 import sys
 from pathlib import Path
 
-from latexocr.bench.report import shown
+from latexocr.bench.contamination import Training
+from latexocr.bench.folder import read_runs
+from latexocr.bench.judge import evaluate
+from latexocr.bench.report import as_json, shown
+from latexocr.bench.run import draw
+from latexocr.data.overlap import overlap
+from latexocr.data.sources import content_hash, load
+from latexocr.errors import UserError
+from latexocr.provenance import write_text
+from latexocr.records import read_predictions
 
 METRICS = {"exact_surface": "exact, surface %", "exact_syntax": "exact, syntax %",
            "exact_visual": "**exact, visual %**", "edit_distance": "edit distance %", "bleu": "BLEU"}
@@ -27,6 +39,19 @@ def publish(run: Path, out: Path) -> None:
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     text = json.dumps({**report, "rows": []}, indent=1, ensure_ascii=False)
     (out / "report.json").write_text(text + "\n", encoding="utf-8")
+
+
+def score(results: Path, spec: str, trained: list[str]) -> None:
+    """Replace `report.json` of published results by that of their predictions under today's rules."""
+    runs = read_runs(results)
+    samples = draw(load(spec), min(run.n for run in runs.values()))
+    if {run.data_sha256 for run in runs.values()} != {content_hash(samples)}:
+        raise UserError(f"{spec}: not the samples that {results} was read from.")
+    columns = {name: read_predictions(results / f"predictions-{name}.jsonl") for name in runs}
+    known = {name: Training(data, overlap(samples, load(data)))
+             for name, _, data in (one.partition("=") for one in trained)}
+    report = as_json(evaluate(samples, columns, runs, trained=known)) | {"rows": []}
+    write_text(results / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
 def table(paths: list[Path]) -> str:
@@ -53,9 +78,13 @@ if __name__ == "__main__":
     try:
         if len(sys.argv) > 2 and sys.argv[1] == "table":
             print(table([Path(path) for path in sys.argv[2:]]))
+        elif len(sys.argv) > 3 and sys.argv[1] == "score":
+            score(Path(sys.argv[2]), sys.argv[3], sys.argv[4:])
         elif len(sys.argv) == 3:
             publish(Path(sys.argv[1]), Path(sys.argv[2]))
         else:
-            sys.exit(f"publish.py: expected RUN OUT, or table REPORT...\n{__doc__}")
+            sys.exit(f"publish.py: expected RUN OUT, score RESULTS SPEC, or table REPORT...\n{__doc__}")
+    except UserError as e:
+        sys.exit(f"publish.py: {e}")
     except (OSError, ValueError, LookupError, TypeError) as e:
         sys.exit(f"publish.py: not the folder or report of a finished run ({type(e).__name__}: {e})")
