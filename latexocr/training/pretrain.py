@@ -213,7 +213,8 @@ def save(model, config: PretrainConfig, *, step: int, pictures: int, seconds: fl
 
     part, final, old = (config.out / name for name in ("part", "model", "before"))
     shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(config.model, part, ignore=shutil.ignore_patterns("*.safetensors*", "pretraining.json"))
+    shutil.copytree(config.model, part, ignore=shutil.ignore_patterns(
+        "*.safetensors*", "pretraining.json", "calibration.json"))
     state = {name: value.detach().to(torch.bfloat16) for name, value in model.state_dict().items()
              if name != "lm_head.weight"}  # tied to the embeddings
     model.save_pretrained(part, state_dict=state, max_shard_size=SHARD)
