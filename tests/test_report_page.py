@@ -273,3 +273,19 @@ def test_in_a_browser_the_policy_stops_what_would_come_from_elsewhere(browser, f
         `<img src="x" onerror="document.title='run'"><img src="https://example.invalid/x.png">`); })()""")
     assert browser.run("new Promise(r => setTimeout(() => r(document.title), 200))") != "run"
     assert sum("Content Security Policy" in complaint for complaint in browser.complaints) >= 2
+
+
+def test_in_a_browser_a_transcription_is_filtered_and_found(browser, tmp_path):
+    samples = [sample(f"n{i}", "x") for i in range(4)]
+    answers = [Prediction("n0", "x", confidence=0.99), Prediction("n1", r"\frac{a}{b}", confidence=0.2),
+               failure(samples[2], "gone"), Prediction("n3", EVIL, confidence=0.95)]
+    (tmp_path / "results.html").write_text(transcript_page(samples, answers, RUNS["base"], tmp_path), encoding="utf-8")
+    browser.open(tmp_path / "results.html")
+    shown = "[...document.querySelectorAll('.item:not([hidden]) b')].map(b => b.textContent)"
+    assert browser.run(shown) == ["n0", "n1", "n2", "n3"]
+    for kind, expected in (("unsure", ["n1"]), ("failed", ["n2"]), ("all", ["n0", "n1", "n2", "n3"])):
+        browser.run(f"document.querySelector('[data-show={kind}]').click()")
+        assert browser.run(shown) == expected
+    browser.run("document.querySelector('[type=search]').focus()")
+    browser.call("Input.insertText", text="FRAC")
+    assert browser.run(shown) == ["n1"] and browser.complaints == []

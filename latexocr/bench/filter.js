@@ -23,3 +23,5 @@ for (const button of document.querySelectorAll(".copy")) button.addEventListener
   catch { getSelection().selectAllChildren(source); button.textContent = "press Ctrl-C"; }
   setTimeout(() => button.textContent = "copy", 1500);
 });
+
+document.body.dataset.ready = "yes";
