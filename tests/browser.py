@@ -9,6 +9,7 @@ import base64
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -67,6 +68,7 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            assert select.select([self._in], [], [], SECONDS)[0], f"the browser said nothing for {SECONDS} s"
             read = os.read(self._in, 1 << 20)
             assert read, "the browser is gone"
             self._buffer += read
