@@ -47,7 +47,7 @@ def samples(n: int) -> list[Sample]:
 def sent_picture(request: dict) -> Image.Image:
     url = request["messages"][0]["content"][0]["image_url"]["url"]
     assert url.startswith("data:image/png;base64,")
-    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")  # as servers do
 
 
 def test_request_and_prediction(serve):

@@ -34,10 +34,10 @@ ROUNDS = 8
 ENVIRONMENTS = {"align": "aligned", "align*": "aligned", "flalign": "aligned", "flalign*": "aligned",
                 "gather": "gathered", "gather*": "gathered", "multline": "gathered", "multline*": "gathered"}
 """Displays, which cannot stand in another -> what can."""
-_SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
+_SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}\allowbreak{}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
             "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
             ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "-": "{-}", "`": r"\textasciigrave{}",
-            "'": r"\textquotesingle{}", ",": "{,}", "?": "{?}", "!": "{!}"}
+            "'": r"\textquotesingle{}", ",": "{,}", "?": "{?}", "!": "{!}", "/": r"/\allowbreak{}"}
 
 
 def tex(predictions: Iterable[Prediction], wrap: str) -> Iterator[str]:
@@ -79,10 +79,10 @@ def _document(predictions: list[Prediction], formulas: list[str], broken: set[in
 
 
 def text(written: str) -> str:
-    """Any text as typewriter text that may break after each character; what is not in ASCII by its number."""
-    characters = (_SPECIAL.get(c, c) if " " < c <= "~" else r"\ " if c.isspace() else f"[U+{ord(c):04X}]"
-                  for c in written)
-    return r"{\ttfamily\hyphenpenalty0 " + r"\allowbreak ".join(characters) + "}"
+    """Any text as typewriter text; what is not in ASCII by its number. It may break after a slash or a brace."""
+    shown = "".join(_SPECIAL.get(c, c) if " " < c <= "~" else r"\ " if c.isspace() else f"[U+{ord(c):04X}]"
+                    for c in written)
+    return rf"\texttt{{{shown}}}"
 
 
 def _errors(pieces: list[str]) -> set[int]:
