@@ -32,7 +32,8 @@ def pretend_gpu() -> None:
     """Let Unsloth start without a GPU. To be called before it is imported."""
     import torch
 
-    os.environ |= {"UNSLOTH_ALLOW_CPU": "1", "UNSLOTH_COMPILE_DISABLE": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
+    os.environ |= {"UNSLOTH_ALLOW_CPU": "1", "UNSLOTH_COMPILE_DISABLE": "1", "UNSLOTH_DISABLE_STATISTICS": "1",
+                   "UNSLOTH_COMPILE_LOCATION": tempfile.mkdtemp()}
     card = SimpleNamespace(name="none", major=8, minor=0, total_memory=80 << 30, multi_processor_count=1, warp_size=32,
                            gcnArchName="")
     answers: dict[str, Any] = {"get_device_properties": card, "get_device_capability": (8, 0),
@@ -71,7 +72,7 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
         pretend_gpu()
         engines.choose = lambda config: config.backend  # It would ask for the GPU.
     elif engine == "unsloth":
-        import unsloth  # noqa: F401  (first, before what it patches)
+        engines._import_unsloth()  # first, before what it patches
     from latexocr.training import lora, trainer
     from latexocr.training.settings import TrainConfig
     from tests.conftest import drawn

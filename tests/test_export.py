@@ -13,7 +13,8 @@ from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
 from latexocr.reading.inputs import BUILTIN, resolve
 from latexocr.reading.local import load_model, load_weights
-from latexocr.training.export import export
+from latexocr.training.export import _complete, export
+from latexocr.training.hub import push, write_card
 from latexocr.training.lora import TrainConfig, train
 from tests.conftest import drawn
 
@@ -69,6 +70,68 @@ def test_the_folder_keeps_the_bases_tokenizer_template_and_settings(exported, ti
         assert (exported / name).read_bytes() == (tiny_model / name).read_bytes()
     assert json.loads((exported / "config.json").read_text())["vision_config"]["patch_size"] == 8
     assert not list(exported.glob("adapter*"))
+
+
+def test_the_folder_says_how_it_was_checked(exported, tuned):
+    record = json.loads((exported / "export.json").read_text())
+    assert record["pictures"] == len(SAMPLES) and record["dtype"] == "bfloat16" and record["adapter"] == str(tuned)
+    assert 0 <= record["largest_logit_difference"] < 1e-3 < record["adapter_effect"]
+    assert json.loads((exported / "run.json").read_text())["settings"]["prompt"] == "instruction"
+
+
+def test_an_adapter_that_changes_nothing_is_refused(tuned, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    idle = shutil.copytree(tuned, tmp_path / "idle", ignore=shutil.ignore_patterns("checkpoints"))
+    weights = load_file(idle / "adapter_model.safetensors")
+    save_file({name: w * ("lora_A" in name) for name, w in weights.items()}, idle / "adapter_model.safetensors")
+    with pytest.raises(UserError, match="changes nothing"):
+        export(idle, tmp_path / "a", samples=SAMPLES)
+    assert [path.name for path in tmp_path.iterdir()] == ["idle"]
+
+
+def test_a_template_that_would_think_is_told_not_to(tuned, tmp_path):
+    """Only by default: who asks for thoughts still gets them."""
+    from jinja2 import Template
+
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "chat_template.jinja").write_text("{% if enable_thinking is defined and not enable_thinking %}silent"
+                                              "{% else %}thinking{% endif %}")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "qwen3_vl"}')
+    _complete(folder, base, tuned)
+    template = Template((folder / "chat_template.jinja").read_text())
+    assert (template.render(), template.render(enable_thinking=True)) == ("silent", "thinking")
+
+
+def test_a_card_says_what_is_in_the_records(exported, tmp_path):
+    from huggingface_hub import ModelCard
+
+    folder = shutil.copytree(exported, tmp_path / "folder")
+    write_card(folder, "me/formulas", None)
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.pipeline_tag == "image-text-to-text" and "12 pictures the same answers" in card.text
+    assert "rank 32, on 40 pictures of `samples in memory`" in card.text and "vllm serve me/formulas" in card.text
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    with pytest.raises(UserError, match=r"no card\.md"):
+        write_card(folder, "me/formulas", bench)
+    scores = {"type": "exact_match", "value": 53.2}
+    result = {"task": {"type": "image-to-text"}, "dataset": {"name": "d", "type": "d"}, "metrics": [scores]}
+    head = json.dumps({"model-index": [{"name": "a", "results": [result]}]})
+    (bench / "card.md").write_text(f"---\n{head}\n---\n\n# a\n\n| scores |\n")
+    write_card(folder, "me/formulas", bench)
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.eval_results[0].metric_value == 53.2 and "## Results\n\n| scores |" in card.text
+
+
+def test_an_upload_without_a_network_is_one_line_and_the_folder_stays(exported, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="not uploaded") as caught:
+        push(exported, "me/formulas")
+    assert "\n" not in str(caught.value) and (exported / "config.json").is_file()
 
 
 def test_without_samples_it_is_checked_on_drawn_pictures(tuned, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from latexocr.reading.inputs import encode, load_processor, model_type, render
 from latexocr.reading.local import end_tokens, load_adapter, load_model, load_weights
 from latexocr.training.collate import IGNORED, Collator, Example, positions_of
 from latexocr.training.export import export
+from latexocr.training.flat import flat
 from latexocr.training.lora import train
 from latexocr.training.pictures import pack
 from latexocr.training.settings import TrainConfig
@@ -107,8 +109,6 @@ def test_lengths_are_those_of_the_rows(collator):
 
 
 def test_trained_saved_loaded_merged_with_equal_answers(tuned, base, tmp_path):
-    import json
-
     record = json.loads((tuned / "run.json").read_text())
     assert record["last_loss"] < 0.8 * record["first_loss"]
     merged = export(tuned, tmp_path / "merged", samples=SAMPLES[:6])
@@ -176,3 +176,23 @@ def test_the_tower_attends_to_all_pictures_at_once_and_sees_the_same(base, colla
     assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5) and seen[1][1] < seen[0][1]
     assert len(seen[0][2]) == len(seen[1][2]) > 10
     assert all(one.allclose(other, rtol=1e-3, atol=1e-6) for one, other in zip(seen[0][2], seen[1][2]))
+
+
+def test_an_exported_ernie_carries_the_names_that_vllm_reads_and_transformers_still_loads_it(tmp_path):
+    """The names that vllm 0.32 reads in ernie45_vl*.py, with the values that Baidu's 28B has."""
+    from transformers import AutoConfig, Ernie4_5_VLMoeConfig
+
+    text = {"rope_parameters": {"rope_type": "default", "rope_theta": 5e5, "mrope_section": [22, 22, 20]}}
+    config = flat(Ernie4_5_VLMoeConfig(text_config=text).to_dict())
+    published = {"hidden_size": 2560, "num_hidden_layers": 28, "num_attention_heads": 20, "num_key_value_heads": 4,
+                 "intermediate_size": 12288, "vocab_size": 103424, "moe_num_experts": [64, 64], "moe_k": 6,
+                 "moe_intermediate_size": [1536, 512], "moe_num_shared_experts": 2, "moe_layer_start_index": [1, 1],
+                 "moe_layer_end_index": [27, 27], "freq_allocation": 20, "im_patch_id": 100295, "spatial_conv_size": 2,
+                 "temporal_conv_size": 2, "pixel_hidden_size": 1280, "use_temporal_conv": True, "rms_norm_eps": 1e-5}
+    assert {name: config[name] for name in published} == published
+    assert config["vision_config"]["embed_dim"] == 1280 and config["vision_config"]["mlp_ratio"] == 4
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert type(loaded) is Ernie4_5_VLMoeConfig and loaded.moe_num_experts == [64, 64]
+    assert loaded.get_text_config().moe_num_experts == 64
+    assert flat({"model_type": "qwen3_vl", "x": 1}) == {"model_type": "qwen3_vl", "x": 1}

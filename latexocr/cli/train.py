@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -19,6 +19,12 @@ class Export:
     """Folder of the merged model, for transformers and vLLM."""
     data: str = ""
     """Pictures on which adapter and export must agree; those of the training unless given."""
+    dtype: Literal["bfloat16", "float16"] = "bfloat16"
+    """Number format of the merged weights."""
+    push_to_hub: Annotated[str, arg(metavar="OWNER/NAME")] = ""
+    """Also write a model card and upload the folder to the hub; a repository made for it is private."""
+    report: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Folder of a `latexocr bench`, whose scores the card shows."""
     download: bool = False
     """Let the base model be fetched from a hub."""
     trust_remote_code: bool = False
@@ -34,11 +40,15 @@ def train(options: Any) -> int:
 
 def export(options: Export) -> int:
     from latexocr.data.sources import load
+    from latexocr.training import hub
     from latexocr.training.export import export as export_model
 
     samples = load(options.data) if options.data else None
-    print(export_model(options.adapter, options.out, samples=samples, download=options.download,
-                       trust_remote_code=options.trust_remote_code))
+    folder = export_model(options.adapter, options.out, samples=samples, dtype=options.dtype,
+                          download=options.download, trust_remote_code=options.trust_remote_code)
+    if options.push_to_hub:
+        hub.write_card(folder, options.push_to_hub, options.report)
+    print(hub.push(folder, options.push_to_hub) if options.push_to_hub else folder)
     return 0
 
 

@@ -47,6 +47,12 @@ def encode(processor: Any, texts: list[str], images: list[Image], *, side: Liter
     return BatchFeature(batch)
 
 
+def attach(model: Any, processor: Any) -> None:
+    """Tell a model of the remote code how pixels are normalised; nothing for any other model."""
+    if type(processor).__name__ == PROCESSOR:
+        model.add_image_preprocess(processor)
+
+
 def for_training(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A batch as `forward` takes it: with the type of one more token, text."""
     from torch.nn.functional import pad

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from latexocr.errors import UserError
-from latexocr.reading import BATCH, GenerateConfig
+from latexocr.reading import BATCH, GenerateConfig, ernie_remote
 from latexocr.reading.confidence import Calibration, confidence, read_calibration
 from latexocr.reading.conversation import PROMPT, conversation, formula, prompt_names, prompt_text
 from latexocr.reading.decoding import ChosenProbabilities, Loops
@@ -63,6 +63,7 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     """A reader around weights already in memory; they are moved, cast and set to answer greedily, in place."""
     from transformers import GenerationConfig
 
+    ernie_remote.attach(model, processor)
     ends = end_tokens(model, processor)
     pad = min(ends) if processor.tokenizer.pad_token_id is None else processor.tokenizer.pad_token_id
     # The checkpoint's own settings (sampling, penalties) are not ours: only its tokens are kept.

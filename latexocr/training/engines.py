@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from latexocr.errors import UserError
+from latexocr.reading import ernie_remote
 from latexocr.reading.inputs import needs_remote_code
 from latexocr.reading.local import load_weights, pick_device, pick_dtype
 from latexocr.training.settings import TrainConfig
@@ -45,6 +47,8 @@ def choose(config: TrainConfig) -> str:
 def _import_unsloth() -> None:
     """The one place that imports Unsloth: before trl, transformers and peft, which it patches when imported."""
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # It would else ask the hub at every load.
+    # It writes Python and imports it: not into the current folder, and not where somebody else could have put some.
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", tempfile.mkdtemp(prefix="latexocr-unsloth-"))
     try:
         import unsloth  # noqa: F401
     except (ImportError, NotImplementedError) as e:
@@ -55,8 +59,7 @@ def _import_unsloth() -> None:
 def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -> Any:
     """The base model, frozen, with an adapter that has learned nothing yet (a PeftModel)."""
     model = _unsloth_base(base, config) if engine == "unsloth" else _plain_base(base, config)
-    if hasattr(model, "add_image_preprocess"):  # ERNIE's remote code: it normalises the pixels inside the model.
-        model.add_image_preprocess(processor)
+    ernie_remote.attach(model, processor)
     attend_together(model)
     chosen = targets(model, config)
     lora = {"r": config.rank, "lora_alpha": config.alpha, "lora_dropout": config.dropout, "bias": "none",

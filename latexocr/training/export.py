@@ -5,26 +5,44 @@ Takes the folder of an adapter, gives the folder of a model in 16 bits. Knows no
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from latexocr import provenance
 from latexocr.errors import UserError
-from latexocr.reading import GenerateConfig
-from latexocr.reading.conversation import conversation
+from latexocr.reading import GenerateConfig, ernie_remote
+from latexocr.reading.conversation import prompt_names, prompt_text
 from latexocr.reading.images import prepare
-from latexocr.reading.inputs import copy_processor, encode, load_processor, render
+from latexocr.reading.inputs import copy_processor, encode, frame, load_processor, model_type, tuned_with
 from latexocr.reading.local import base_folder, in_format, load_adapter, load_model, pick_device, pick_dtype, reader_of
 from latexocr.records import Sample
+from latexocr.training.flat import flat
 from latexocr.training.record import RUN
 
 CHECKED = 50
 """Pictures on which adapter and export must give the same answers."""
+COMPARED = 5
+"""Of these, pictures on which the logits of base, adapter and merged model are compared, in float32."""
 MERGE_TOLERANCE = 2e-3
 """Most that merging may change a logit in float32, relative to the spread of the logits; rounding is far below it."""
+THINKING = "enable_thinking"
+"""The variable by which templates of models that think are told not to."""
+SILENT = "{%- if enable_thinking is not defined -%}{%- set enable_thinking = false -%}{%- endif -%}"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How near the merged model is to base and adapter, in float32."""
+
+    largest_logit_difference: float
+    """Between adapter and merged model, over every place of the conversations looked at."""
+    adapter_effect: float
+    """Most that the adapter moves a logit of its base there."""
 
 
 def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
@@ -32,9 +50,9 @@ def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
            download: bool = False, trust_remote_code: bool = False) -> Path:
     """Merge an adapter into its base, write one folder in 16 bits, and give that folder.
 
-    Fails with a UserError, leaving nothing behind, unless the merge computes what base and adapter compute, and the
-    folder, loaded anew, gives the same greedy answers as the adapter on 50 pictures: of `samples`, else of the
-    adapter's training data, else drawn.
+    Fails with a UserError, leaving nothing behind, unless the adapter does something, the merge computes what base and
+    adapter compute, and the folder, loaded anew, gives the same greedy answers as the adapter on 50 pictures: of
+    `samples`, else of the adapter's training data, else drawn. What was seen is in the folder's export.json.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is already there. Give another folder, or remove it first.")
@@ -45,9 +63,12 @@ def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
     half = out.with_name(out.name + ".part")
     shutil.rmtree(half, ignore_errors=True)
     try:
-        answers = _write(adapter, base, half, pictures, dtype=dtype, shard_size=shard_size, download=download,
-                         trust_remote_code=trust_remote_code)
-        _compare(half, pictures, answers, trust_remote_code=trust_remote_code)
+        parity, answers = _write(adapter, base, half, pictures, dtype=dtype, shard_size=shard_size, download=download,
+                                 trust_remote_code=trust_remote_code)
+        _compare(half, pictures, answers, dtype=dtype, trust_remote_code=trust_remote_code)
+        record = {**provenance.start(), "adapter": str(adapter), "base": str(base), "dtype": dtype,
+                  "pictures": len(pictures), **asdict(parity)}
+        provenance.write_text(half / "export.json", json.dumps(record, indent=1) + "\n")
         if out.is_dir():
             out.rmdir()
         half.rename(out)
@@ -57,31 +78,76 @@ def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
 
 
 def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, dtype: str, shard_size: str,
-           download: bool, trust_remote_code: bool) -> list[str]:
-    """Merge, round to `dtype` and write; gives the answers of the merged model in memory."""
+           download: bool, trust_remote_code: bool) -> tuple[Parity, list[str]]:
+    """Merge, round to `dtype` and write; gives the parity, and the answers of the merged model in memory."""
     processor = load_processor(base, trust_remote_code=trust_remote_code)
     model = load_adapter(adapter, dtype="float32", download=download, trust_remote_code=trust_remote_code).eval()
-    before = _first_logits(model, processor, pictures[0])
-    merged = model.merge_and_unload()
-    _check_merge(before, _first_logits(merged, processor, pictures[0]))
+    ernie_remote.attach(model.get_base_model(), processor)
+    prompt = prompt_text(tuned_with(adapter) or prompt_names(model_type(base))[0])
+    parity, merged = _merge(model, processor, pictures[:COMPARED], prompt)
     settings = merged.generation_config
     merged = in_format(merged, dtype)
     device = pick_device("auto")
-    reader = reader_of(merged, processor, device=device, dtype=_computing(dtype, device), config=_greedy())
+    reader = reader_of(merged, processor, device=device, dtype=_computing(dtype, device), config=_greedy(),
+                       prompt=prompt)
     answers = [prediction.reply for prediction in _shown(reader.read(pictures), "adapter", len(pictures))]
     merged.generation_config = settings
     in_format(merged, dtype).to("cpu").save_pretrained(folder, max_shard_size=shard_size)
+    _complete(folder, base, adapter)
+    return parity, answers
+
+
+def _complete(folder: Path, base: Path, adapter: Path) -> None:
+    """Beside the weights, what `vllm serve FOLDER` reads: configuration, processor, template, a base's own code."""
+    config = folder / "config.json"
+    provenance.write_text(config, json.dumps(flat(json.loads(config.read_text(encoding="utf-8"))), indent=2) + "\n")
     copy_processor(base, folder)
+    for code in base.glob("*.py"):
+        shutil.copyfile(code, folder / code.name)
+    template = folder / "chat_template.jinja"
+    if template.is_file() and THINKING in template.read_text(encoding="utf-8"):
+        # Whoever asks the served model writes what it was taught, without knowing of this switch.
+        provenance.write_text(template, SILENT + template.read_text(encoding="utf-8"))
     if (adapter / RUN).is_file():
         shutil.copyfile(adapter / RUN, folder / RUN)  # What it was trained on: a benchmark asks.
-    return answers
 
 
-def _compare(folder: Path, pictures: list[Sample], answers: list[str], *, trust_remote_code: bool) -> None:
+def _merge(model: Any, processor: Any, pictures: list[Sample], prompt: str) -> tuple[Parity, Any]:
+    """The merged model. Refuses an adapter that does nothing, and a merge that loses part of one, as merging has done
+    for mixtures of experts."""
+    conversations = [_encoded(processor, sample, prompt) for sample in pictures]
+    with model.disable_adapter():
+        alone = [_logits(model, inputs) for inputs in conversations]
+    before = [_logits(model, inputs) for inputs in conversations]
+    merged = model.merge_and_unload()
+    after = [_logits(merged, inputs) for inputs in conversations]
+    moved, effect = (max(float((a - b).abs().max()) for a, b in zip(before, others)) for others in (after, alone))
+    spread = min(float(logits.std()) for logits in before)
+    if not effect > spread * MERGE_TOLERANCE:
+        raise UserError(f"This adapter changes nothing: with and without it logits differ by at most {effect:.2g} of a "
+                        f"spread of {spread:.2g}. Was it trained to its end? Nothing was written.")
+    if not moved <= spread * MERGE_TOLERANCE:
+        raise UserError(f"Merging this adapter changes what the model computes (logits move by {moved / spread:.2g} of "
+                        f"their spread, at most {MERGE_TOLERANCE:g} is rounding). Nothing was written.")
+    return Parity(moved, effect), merged
+
+
+def _encoded(processor: Any, sample: Sample, prompt: str) -> dict[str, Any]:
+    """One conversation with its answer, as training shows it."""
+    text = frame(processor, prompt).answered(sample.latex or "x")
+    inputs = dict(encode(processor, [text], [prepare(sample.image)], side="right"))
+    return ernie_remote.for_training(inputs) if "image_type_ids" in inputs else inputs
+
+
+def _logits(model: Any, inputs: dict[str, Any]) -> Any:
+    import torch
+
+    with torch.inference_mode():  # ERNIE's remote code writes into its inputs.
+        return model(**{name: value.clone() for name, value in inputs.items()}, use_cache=False).logits.float()
+
+
+def _compare(folder: Path, pictures: list[Sample], answers: list[str], *, dtype: str, trust_remote_code: bool) -> None:
     """Load the written folder anew and compare its answers. Raises UserError naming the pictures that differ."""
-    import json
-
-    dtype = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("dtype", "bfloat16")
     reader = load_model(folder, dtype=_computing(dtype, pick_device("auto")), config=_greedy(),
                         trust_remote_code=trust_remote_code)
     written = [prediction.reply for prediction in _shown(reader.read(pictures), "export", len(pictures))]
@@ -90,24 +156,6 @@ def _compare(folder: Path, pictures: list[Sample], answers: list[str], *, trust_
         named = ", ".join(differing[:10]) + (", ..." if len(differing) > 10 else "")
         raise UserError(f"The export answers otherwise than the adapter on {len(differing)} of {len(pictures)} "
                         f"pictures: {named}. Nothing was written.")
-
-
-def _check_merge(before: Any, after: Any) -> None:
-    """Refuse a merge that loses part of an adapter, as merging has done for mixtures of experts."""
-    change = float((before - after).abs().max() / before.std())
-    if not change <= MERGE_TOLERANCE:
-        raise UserError(f"Merging this adapter changes what the model computes (logits move by {change:.2g} of their "
-                        f"spread, at most {MERGE_TOLERANCE:g} is rounding). Nothing was written.")
-
-
-def _first_logits(model: Any, processor: Any, sample: Sample) -> Any:
-    """The logits of one conversation with its answer, in float32."""
-    import torch
-
-    picture = prepare(sample.image)
-    text = render(processor, conversation(picture, sample.latex or "x"), ask=False)
-    with torch.inference_mode():
-        return model(**encode(processor, [text], [picture], side="right")).logits.float()
 
 
 def _computing(dtype: str, device: str) -> str:

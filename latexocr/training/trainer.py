@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from latexocr.reading import ernie_remote
 from latexocr.training import batches
 from latexocr.training.collate import IGNORED, Collator
 from latexocr.training.settings import TrainConfig
@@ -46,7 +47,7 @@ def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, 
     from datasets import Dataset
     from trl import SFTTrainer
 
-    remote = hasattr(model.get_base_model(), "add_image_preprocess")
+    remote = type(collator.processor).__name__ == ernie_remote.PROCESSOR
     trainer = _with_remote_loss(SFTTrainer) if remote else SFTTrainer
     return trainer(
         model=model, args=_arguments(model, plan, config, engine), data_collator=collator,
