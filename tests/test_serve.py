@@ -160,6 +160,8 @@ def test_settings_that_a_server_is_started_with(tiny_model):
     assert json.loads(value["--limit-mm-per-prompt"]) == {"image": 1, "video": 0}
     assert (value["--model"], value["--host"], value["--port"]) == (str(tiny_model), "127.0.0.1", "81")
     assert "--no-enable-prefix-caching" in words and KEY not in " ".join(words)
+    gpu = command_line(tiny_model, Serve("m"), 81, cpu=False)
+    assert gpu[:4] == ["-m", "vllm.entrypoints.cli.main", "serve", str(tiny_model)] and "--model" not in gpu
 
 
 def test_the_key_is_in_the_environment_alone():

