@@ -34,8 +34,8 @@ ROUNDS = 8
 ENVIRONMENTS = {"align": "aligned", "align*": "aligned", "flalign": "aligned", "flalign*": "aligned",
                 "gather": "gathered", "gather*": "gathered", "multline": "gathered", "multline*": "gathered"}
 """Displays, which cannot stand in another -> what can."""
-_SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}\allowbreak{}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_",
-            "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
+_SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}\allowbreak{}", "$": r"\$", "&": r"\&", "#": r"\#",
+            "_": r"\_", "%": r"\%", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
             ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "-": "{-}", "`": r"\textasciigrave{}",
             "'": r"\textquotesingle{}", ",": "{,}", "?": "{?}", "!": "{!}", "/": r"/\allowbreak{}"}
 
