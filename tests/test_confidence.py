@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from latexocr.errors import UserError
 from latexocr.reading.confidence import Calibration, confidence, read_calibration
+from latexocr.reading.inputs import resolve
 
 log_probabilities = st.lists(st.floats(-50, 0), min_size=1, max_size=20)
 calibrations = st.builds(Calibration, st.floats(-20, 20), st.floats(0.01, 10))
@@ -68,3 +69,8 @@ def test_a_model_without_the_file_has_none(tmp_path):
     assert read_calibration(tmp_path) is None
     (tmp_path / "calibration.json").write_text('{"intercept": -5.5, "slope": 2, "more": []}', encoding="utf-8")
     assert read_calibration(tmp_path) == Calibration(-5.5, 2)
+
+
+def test_the_embedded_model_is_calibrated():
+    found = read_calibration(resolve("builtin"))
+    assert found.chance(-0.001) > 0.95 and found.chance(-0.5) < 0.2
