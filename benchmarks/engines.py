@@ -50,13 +50,17 @@ def pretend_gpu() -> None:
         lambda *a, **k: load(*a, **{**k, "dtype": torch.float32, "device_map": None}))
 
 
-def digest(inputs: dict[str, Any]) -> str:
-    """A hash of the tensors that a model is handed, whatever the order of their names."""
+def digest(inputs: dict[str, Any], *, whole: bool) -> str:
+    """A hash of the tensors that a model is handed, whatever the order of their names: of whole numbers, or of pixels.
+
+    Apart, because pixels may differ by a rounding between machines, and tokens, labels, places and kinds may not.
+    """
     import torch
 
     found = hashlib.sha256()
     for name, value in sorted(inputs.items()):
-        if isinstance(value, torch.Tensor) and value.ndim:  # Not the number of labels, which the trainer adds.
+        # A number without dimensions is the count of labels, which the trainer adds.
+        if isinstance(value, torch.Tensor) and value.ndim and value.is_floating_point() is not whole:
             found.update(f"{name}{tuple(value.shape)}".encode() + value.detach().cpu().numpy().tobytes())
     return found.hexdigest()[:16]
 
@@ -78,14 +82,16 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
     from tests.conftest import drawn
     from tests.families import FAMILIES
 
-    base, hashes, trainer.LOG_STEPS = folder / "base", [], 1
+    base, handed, drawn_weights, trainer.LOG_STEPS = folder / "base", [], [], 1
     base.mkdir()
     FAMILIES[model](base)
     with_adapter = engines.with_adapter
 
     def watched(*arguments: Any) -> Any:
         adapted = with_adapter(*arguments)
-        adapted.register_forward_pre_hook(lambda _, __, inputs: hashes.append(digest(inputs)), with_kwargs=True)
+        drawn_weights.append(sum(float(w.abs().sum()) for n, w in adapted.named_parameters() if "lora_A" in n))
+        adapted.register_forward_pre_hook(lambda _, __, inputs: handed.append(
+            digest(inputs, whole=True) + digest(inputs, whole=False)), with_kwargs=True)
         return adapted
 
     engines.with_adapter = watched
@@ -93,8 +99,9 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
                                  learning_rate=3e-3, backend=engine, optimizer="adamw",
                                  device="auto" if on_gpu else "cpu", workers=0), drawn(40))
     losses = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    seen = [found for found, _ in groupby(hashes)]  # Unsloth hands the model its first batch twice.
-    return {"batches": seen, "losses": [round(float(entry["loss"]), 5) for entry in losses if "loss" in entry]}
+    seen = [found for found, _ in groupby(handed)]  # Unsloth hands the model its first batch twice.
+    return {"batches": [found[:16] for found in seen], "pixels": [found[16:] for found in seen],
+            "first_weights": round(drawn_weights[0], 4), "losses": [round(float(entry["loss"]), 5) for entry in losses if "loss" in entry]}
 
 
 def main(out: Path, steps: int) -> None:
@@ -107,9 +114,10 @@ def main(out: Path, steps: int) -> None:
                 done = subprocess.run([sys.executable, __file__, "one", engine, model, str(steps), folder], check=True,
                                       stdout=subprocess.PIPE, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
                 found.setdefault(model, {})[engine] = json.loads(done.stdout.splitlines()[-1])
-        same = found[model]["peft"]["batches"] == found[model]["unsloth"]["batches"]
-        apart = max(abs(a - b) for a, b in zip(*(found[model][engine]["losses"] for engine in ENGINES)))
-        print(f"{model}: batches {'the same' if same else 'DIFFER'}, losses differ by at most {apart:.5f}", flush=True)
+        same = all(found[model]["peft"][part] == found[model]["unsloth"][part] for part in ("batches", "pixels"))
+        apart = max(abs(a - b) / a for a, b in zip(*(found[model][engine]["losses"] for engine in ENGINES)))
+        print(f"{model}: batches {'the same' if same else 'DIFFER'}, losses differ by at most {apart:.3%}", flush=True)
+        print("  ", {engine: found[model][engine]["losses"] for engine in ENGINES}, flush=True)
     from importlib.metadata import version
 
     record = {"command": f"python benchmarks/engines.py {out} {steps}", "finished": now(), "gpu": gpu(),
