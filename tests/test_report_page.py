@@ -115,6 +115,17 @@ def test_what_was_measured_is_shown_and_nothing_else(text):
     assert '<h2 id="confidence">' in text and '<h2 id="robustness">' not in text and '<h2 id="cost">' not in text
 
 
+def test_it_says_how_many_of_the_surest_answers_may_be_kept(report):
+    samples = [sample(f"s{i:03d}", "x") for i in range(100)]
+    answers = [Prediction(s.id, "y" if i in (50, 60, 65, 70, 75, 80, 90) else "x", confidence=1 - i / 100)
+               for i, s in enumerate(samples)]
+    kept = "to keep, for 5 % wrong at most</th><td class=\"n\">70 % of them, from confidence 31.0 %</td>"
+    text = page(evaluate(samples, {"only": answers}, {}), samples)  # 3 of the first 70 are wrong, 4 of 71
+    assert kept in text, re.findall(r"to keep.*", text)
+    always = [replace(answer, latex="y") for answer in answers]
+    assert "<td class=\"n\">none</td>" in page(evaluate(samples, {"only": always}, {}), samples)
+
+
 def test_no_text_of_others_is_markup():
     evil = sample(EVIL, EVIL, subset=EVIL)
     runs = {name: replace(RUNS[name], model=EVIL, data=EVIL, settings={EVIL: EVIL}, provenance=({"command": EVIL},))

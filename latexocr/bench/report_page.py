@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latexocr.bench import report_charts
+from latexocr.bench.calibration import Calibration
 from latexocr.bench.changes import Change, changes
 from latexocr.bench.charts import Forest, forest
 from latexocr.bench.judge import HEADLINE, Report
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = 3
 CONFUSIONS = 15
+RISK = 0.05
+"""Share of wrong answers that is asked for where the page says how many may be kept."""
 
 COSTS = {
     "n": "pictures measured", "at_once": "pictures at once", "pictures_per_s": "pictures per second",
@@ -55,7 +58,7 @@ def page(report: Report, samples: Sequence[Sample]) -> str:
         confusions=report.confusions[:CONFUSIONS], examples_of=_example_ids, sign=_sign,
         places={row.id: i for i, row in enumerate(report.rows)},
         index=packed(index(report)), blocks=blocks(report.rows, samples),
-        shown=shown, signed=signed, p_value=p_value, tone=_tone,
+        shown=shown, signed=signed, p_value=p_value, tone=_tone, kept=_kept, risk=RISK,
     )
 
 
@@ -156,6 +159,15 @@ def _outcomes(report: Report) -> dict[str, tuple[str, int]]:
     found["wrong"] = f"{every}wrong", sum(not any(row) for row in rows)
     found["right"] = f"{every}right", sum(all(row) for row in rows)
     return found
+
+
+def _kept(calibration: Calibration) -> str:
+    """How many of the surest answers may be kept for at most RISK of them to be wrong, and the confidence to ask for."""
+    kept = [point for point in calibration.risk_coverage if point.risk <= RISK and point.coverage]
+    if not kept:
+        return "none"
+    most = max(kept, key=lambda point: point.coverage)
+    return f"{most.coverage * 100:.0f} % of them, from confidence {most.confidence * 100:.1f} %"
 
 
 def _costs(report: Report) -> dict[str, list[str]]:
