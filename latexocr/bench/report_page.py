@@ -162,7 +162,7 @@ def _outcomes(report: Report) -> dict[str, tuple[str, int]]:
 
 
 def _kept(calibration: Calibration) -> str:
-    """How many of the surest answers may be kept for at most RISK of them to be wrong, and the confidence to ask for."""
+    """How many of the surest answers may be kept if at most RISK of them may be wrong, and from which confidence."""
     kept = [point for point in calibration.risk_coverage if point.risk <= RISK and point.coverage]
     if not kept:
         return "none"
