@@ -101,7 +101,7 @@ def test_katex_that_is_missing_or_broken_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"^KaTeX is not installed\. .*apt install katex.*npm install -g katex\.$"):
         katex.drawings(["x"])
-    for name, text in (("katex", "#!/bin/sh\n"), ("node", "#!/bin/sh\necho 'Error: no dist' >&2; exit 1\n")):
+    for name, text in (("katex", "#!/bin/sh\n"), ("node", "#!/bin/sh\necho 'Error: no dist\nNode 20' >&2; exit 1\n")):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     with pytest.raises(UserError, match=r"does not run \(Error: no dist\)"):

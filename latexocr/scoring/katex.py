@@ -50,8 +50,8 @@ def version() -> str:
 def _version(package: str) -> str:
     told = subprocess.run(["node", "-e", _PROGRAM, package], input="[]", capture_output=True, text=True, check=False)
     if told.returncode:
-        raise UserError(f"KaTeX in {package} does not run ({(told.stderr.strip().splitlines() or ['no reason'])[-1]}). "
-                        "Install another: npm install -g katex.")
+        reason = next((line for line in told.stderr.splitlines() if "Error" in line), "no reason given")
+        raise UserError(f"KaTeX in {package} does not run ({reason}). Install another: npm install -g katex.")
     return told.stdout
 
 
