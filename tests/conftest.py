@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from latexocr.records import Sample
+
+settings.register_profile("latexocr", deadline=None)  # Other work on the machine must not fail a test.
+settings.load_profile("latexocr")
 
 SPECIAL = ("<|pad|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
            "<|video_pad|>")
