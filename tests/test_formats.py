@@ -45,6 +45,16 @@ def test_markdown_of_one_column_has_no_verdict():
     assert markdown(one).startswith("| metric | base |\n| --- | ---: |\n") and "Worse" not in markdown(one)
 
 
+def test_markdown_of_several_models_has_each_difference_below_its_score():
+    many = {name: [Prediction(s.id, s.latex if i % n else "y") for i, s in enumerate(SAMPLES)]
+            for n, name in ((2, "base"), (5, "tuned"), (3, "third"))}
+    text = markdown(evaluate(SAMPLES, many, {}))
+    row = next(line for line in text.splitlines() if line.startswith("| **exact match, visual")).split("|")
+    assert len(row) == 6 and row[2].count("[") == 1
+    assert "80.0 [" in row[3] and "<br>+30.0 [" in row[3] and row[3].rstrip().endswith("] *")
+    assert "the difference from base, * where" in text
+
+
 def test_names_of_others_stay_text_in_markdown():
     text = markdown(found(EVIL, EVIL))
     assert "<script>" not in text and "\n#" not in text.replace("\n###", "") and "\\[a\\](javascript:b)" in text

@@ -13,7 +13,7 @@ from latexocr.bench.changes import Change, changes
 from latexocr.bench.judge import HEADLINE, Report
 from latexocr.bench.lines import MAIN, Line, lines
 from latexocr.bench.report import SHOWN, difference, interval, p_value, shown, verdict_line, warnings
-from latexocr.scoring.metrics import Score
+from latexocr.scoring.metrics import Comparison, Score
 
 PAPER = {"exact_syntax": "Exact, syntax", HEADLINE: "Exact, visual", "edit_distance": "Edit dist.", "bleu": "BLEU"}
 """Columns of the table for a paper, which are as many as an article is wide, with their heads."""
@@ -39,16 +39,22 @@ def _md(text: str) -> str:
 
 
 def _md_scores(shown_lines: Sequence[Line], columns: Sequence[str]) -> str:
-    others = columns[1:]
-    head = ["metric", *columns, *(cell for name in others for cell in (f"{name} − {columns[0]}", "verdict"))]
-    rows = [head, ["---"] + ["---:"] * (len(columns)) + ["---:", "---"] * len(others)]
+    """One other column is compared in columns of their own; of more, each has its difference below its score."""
+    apart = columns[1:] if len(columns) == 2 else []
+    head = ["metric", *columns, *(cell for name in apart for cell in (f"{name} − {columns[0]}", "verdict"))]
+    rows = [head, ["---"] + ["---:"] * len(columns) + ["---:", "---"] * len(apart)]
     for line in shown_lines:
         name = f"{line.label} {line.arrow} {line.unit}".strip()
-        row = [f"**{name}**" if line.metric == HEADLINE else name, *(interval(line.scores[c]) for c in columns)]
-        for c in (line.comparisons.get(other) for other in others):
+        row = [f"**{name}**" if line.metric == HEADLINE else name]
+        row += [interval(line.scores[c]) + ("" if apart else _md_below(line.comparisons.get(c))) for c in columns]
+        for c in (line.comparisons.get(other) for other in apart):
             row += [difference(c), f"{c.verdict.partition(' (')[0]}, p {_equals(c.p)}"] if c else ["", ""]
         rows.append(row)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def _md_below(c: Comparison | None) -> str:
+    return f"<br>{difference(c)}{' *' if c.verdict in ('better', 'worse') else ''}" if c else ""
 
 
 def _equals(p: float) -> str:
@@ -63,9 +69,14 @@ def _md_rests_on(report: Report) -> str:
     first = next(iter(report.scores.values()))
     runs = [f"- {_md(name)}: {_md(run.model)}, on {run.n} samples of {_md(run.data)} (sha256 {run.data_sha256[:12]})"
             for name, run in report.runs.items()]
-    return "\n".join([f"<details><summary>n = {_pairs(report)}; in brackets, 95 % intervals; ↑ higher is better, ↓ "
-                      "lower</summary>", "", *runs, *(f"- `{s.signature}`" for s in first if s.metric in MAIN), "",
-                      "</details>", ""])
+    signatures = [f"- `{score.signature}`" for score in first if score.metric in MAIN]
+    legend = f"n = {_pairs(report)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower{_stars(report)}"
+    return "\n".join([f"<details><summary>{legend}</summary>", "", *runs, *signatures, "", "</details>", ""])
+
+
+def _stars(report: Report) -> str:
+    base, *others = report.scores
+    return f"; below, the difference from {_md(base)}, * where there is shown to be one" if len(others) > 1 else ""
 
 
 def _pairs(report: Report) -> int:
