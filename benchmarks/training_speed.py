@@ -127,8 +127,8 @@ def ours(options: Options, learned: Any, held: Any) -> tuple[Any, int]:
     made, trainer_of = [], lora.trainer_of
     steps = max(WARM + 2, options.pictures // options.batch)
 
-    def watched(model: Any, collator: Any, plan: Any, config: Any, engine: str) -> Any:
-        trainer = trainer_of(model, collator, plan, config, engine)
+    def watched(*arguments: Any) -> Any:
+        trainer, collator, config = trainer_of(*arguments), arguments[1], arguments[3]
         made.append(clock(HeldOut(_held(collator, held, config)), max(1, steps // options.looks), options.batch))
         trainer.add_callback(made[0])
         return trainer
