@@ -6,8 +6,8 @@
 In one run, on one machine, with the same pictures: transformers in this process; vLLM in one process; a vLLM server
 through our client; the same requests, made before the clock starts, sent by a client that reads nothing of the answers
 (what the server can do); and `vllm bench serve`, which streams. Each is a process of its own. It reads eight pictures
-to warm up, then all of them (pictures a second), then some of them one at a time (seconds to an answer). Memory is the
-largest proportional set size of all processes of a contender, the server's included; of a GPU, what nvidia-smi shows.
+to warm up, then all of them (pictures and processor seconds), then some one at a time (seconds to an answer). Memory is
+the largest proportional set size of all processes of a contender, a server's included; of a GPU, what nvidia-smi shows.
 Answers are compared with those of transformers. Where one differs, the record has the first token that does, and what
 transformers gives as the log probabilities of both: two numbers that are close are a tie that rounding decides.
 """
@@ -29,7 +29,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from memory import Peak
+from resources import Peak, cpu_seconds
 from serving_answers import differences
 
 from latexocr import provenance
@@ -65,17 +65,23 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
                                 config=config).reader
     loaded = time.perf_counter() - begun
     list(reader.read(samples[:WARM]))
-    busy, begun = sum(os.times()[:4]), time.perf_counter()
+    busy, begun = cpu_seconds(roots := involved(options)), time.perf_counter()
     predictions = list(reader.read(samples))
-    seconds, busy = time.perf_counter() - begun, sum(os.times()[:4]) - busy
+    seconds, busy = time.perf_counter() - begun, cpu_seconds(roots) - busy
     latency = getattr(reader, "latency", None)
     under_load = [latency.percentile(part) for part in (0.5, 0.95)] if latency else None
     write_predictions(Path(options.answers), predictions)
     alone = sorted(timed(reader, sample) for sample in samples[:options.alone])
-    return {"pictures_per_s": len(samples) / seconds, "seconds": seconds, "load_s": loaded, "cpu_s": busy,
-            "tokens": sum(p.tokens for p in predictions), "errors": sum(p.stop == "error" for p in predictions),
+    return {"pictures_per_s": len(samples) / seconds, "seconds": seconds, "load_s": loaded,
+            "cpu_s_per_picture": busy / len(samples), "tokens": sum(p.tokens for p in predictions),
+            "errors": sum(p.stop == "error" for p in predictions),
             "alone_p50_s": rank(alone, 0.5), "alone_p95_s": rank(alone, 0.95), "under_load_p50_p95_s": under_load,
             "gpu": provenance.gpu()}
+
+
+def involved(options: argparse.Namespace) -> list[int]:
+    """The processes that work on it: this one, and a server."""
+    return [os.getpid(), *([options.server_pid] if options.server_pid else [])]
 
 
 def timed(reader: Any, sample: Sample) -> float:
@@ -97,11 +103,12 @@ def send(options: argparse.Namespace) -> dict[str, Any]:
     best: dict[str, Any] = {"pictures_per_s": 0.0}
     for in_flight in options.in_flight:
         asyncio.run(flood(options.url, bodies[:WARM], in_flight))
-        begun = time.perf_counter()
+        busy, begun = cpu_seconds(roots := involved(options)), time.perf_counter()
         times = asyncio.run(flood(options.url, bodies, in_flight))
-        rate = len(bodies) / (time.perf_counter() - begun)
+        rate, busy = len(bodies) / (time.perf_counter() - begun), cpu_seconds(roots) - busy
         if rate > best["pictures_per_s"]:
             best = {"pictures_per_s": rate, "seconds": len(bodies) / rate, "in_flight": in_flight,
+                    "cpu_s_per_picture": busy / len(bodies),
                     "under_load_p50_p95_s": [rank(sorted(times), part) for part in (0.5, 0.95)]}
     return best
 
@@ -189,7 +196,7 @@ def contend(name: str, options: argparse.Namespace, folder: Path, *, url: str = 
     """Run one contender in a process of its own; its last words where it fails."""
     python = sys.executable if name in ("transformers", "served") else options.serve_python
     command = [python, __file__, *sys.argv[1:], "--only", name, "--url", url,
-               "--answers", str(folder / f"{name}.jsonl")]
+               "--server-pid", str(server_pid), "--answers", str(folder / f"{name}.jsonl")]
     if in_flight:
         command += ["--in-flight", str(in_flight)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -218,6 +225,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--url", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--server-pid", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--answers", default="", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -227,7 +235,8 @@ def shown(name: str, found: dict[str, Any]) -> str:
     if "failed" in found:
         return f"{name:<17}failed: {found['failed']}"
     load = found.get("under_load_p50_p95_s")
-    return (f"{name:<17}{found['pictures_per_s']:>8.2f} pictures/s   peak {found['peak_mb']:>6.0f} MB"
+    busy = f"{found['cpu_s_per_picture']:.3f} CPU s each" if "cpu_s_per_picture" in found else ""
+    return (f"{name:<17}{found['pictures_per_s']:>8.2f} pictures/s  {busy:<18} peak {found['peak_mb']:>6.0f} MB"
             + (f"   alone {found['alone_p50_s']:.3f} / {found['alone_p95_s']:.3f} s" if "alone_p50_s" in found else "")
             + (f"   under load {load[0]:.3f} / {load[1]:.3f} s" if load else ""))
 
