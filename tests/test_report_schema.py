@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 from PIL import Image
 
 from latexocr.bench import report as words
@@ -27,6 +28,7 @@ from latexocr.records import Prediction, Sample, failure
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "latexocr/bench/report.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+PUBLISHED = sorted(ROOT.glob("benchmarks/results/*/report.json"))
 PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -100,6 +102,11 @@ def test_a_report_with_everything_keeps_to_it():
     assert faults(report) == []
     assert all(report[name] for name in SCHEMA["required"])
     assert isinstance(full().calibration["base"], Calibration)
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
+def test_published_reports_keep_to_it(path):
+    assert faults(json.loads(path.read_text(encoding="utf-8"))) == []
 
 
 def test_it_refuses_what_is_no_report():
