@@ -12,7 +12,7 @@
 #     ADAPTER=runs/crohme benchmarks/run.sh ...         # an adapter tuned on CROHME; without one it is trained here,
 #                                                       # which on a CPU takes a day and is left out unless TRAIN=1
 #     PEERS=0 benchmarks/run.sh ...                     # without pix2tex
-#     HEIGHT_PRINT=12 HEIGHT_HAND=14                    # glyph heights for pix2tex: the ones that `peers.py size` found
+#     GLYPH_HEIGHT=11 benchmarks/run.sh ...             # for pix2tex, in pixels: what `peers.py size` found best
 #
 # Needs latexocr installed in the environment of $PYTHON, and a package registry for pix2tex, which gets its own.
 set -eu
@@ -52,22 +52,22 @@ if [ "${PEERS:-1}" = 1 ] && [ ! -e "$weights" ]; then
 fi
 [ "${PEERS:-1}" = 1 ] || say "pix2tex is left out: PEERS=0"
 
-# measure NAME SPEC HEIGHT [OPTION...]: every column of one set, in one report.
+# measure NAME SPEC [OPTION...]: every column of one set, in one report.
 measure() {
-    name=$1 spec=$2 height=$3
-    shift 3
+    name=$1 spec=$2
+    shift 2
     if [ "${PEERS:-1}" = 1 ]; then
         "$python" "$here/peers.py" read --python "$peer/venv/bin/python" --weights "$weights" --data "$spec" \
-            --out "$out/$name-pix2tex" --glyph-height "$height" $limit
+            --out "$out/$name-pix2tex" --glyph-height "${GLYPH_HEIGHT:-11}" $limit
         set -- "$@" --model "pix2tex=$out/$name-pix2tex/predictions-pix2tex.jsonl"
     fi
     "$python" -m latexocr.cli bench --data "suite:$name=$spec" --base builtin --out "$out/$name" $limit "$@"
     "$python" "$here/publish.py" "$out/$name" "$out/published/$name"
 }
 
-measure im2latex_sample "im2latex:$data/im2latex_sample" "${HEIGHT_PRINT:-12}"
+measure im2latex_sample "im2latex:$data/im2latex_sample"
 if [ -e "$data/test2014.jsonl" ]; then
-    measure crohme_2014 "crohme:$data/test2014" "${HEIGHT_HAND:-14}" ${adapter:+--tuned "$adapter"}
+    measure crohme_2014 "crohme:$data/test2014" ${adapter:+--tuned "$adapter"}
 else
     say "no $data/test2014.jsonl: CROHME 2014 is left out"
 fi
