@@ -9,10 +9,10 @@ import codecs
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 from latexocr.errors import UserError
 
@@ -164,9 +164,27 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 def stream_predictions(path: Path) -> Iterator[Prediction]:
     """The same, one after the other, for files that are large."""
-    known = set(Prediction.__dataclass_fields__)
     for number, fields in json_lines(path):
         if "id" not in fields or "latex" not in fields:
             raise UserError(f"{path}:{number}: no 'id' or no 'latex' (found: {', '.join(fields) or 'nothing'}). "
                             "Each line of a predictions file needs both.")
-        yield Prediction(**{key: value for key, value in fields.items() if key in known})
+        known = {name: fields[name] for name in _FITS if name in fields
+                 and (fields[name] is not None or name in ("id", "latex"))}
+        for name, value in known.items():
+            expected, fits = _FITS[name]
+            if not fits(value):
+                raise UserError(f"{path}:{number}: '{name}' is {json.dumps(value)[:60]}; expected {expected}.")
+        yield Prediction(**known)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_FITS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "id": ("a string", _text), "latex": ("a string, empty where there is no answer", _text),
+    "reply": ("a string", _text), "error": ("a string", _text),
+    "tokens": ("a number of tokens", lambda value: type(value) is int and value >= 0),
+    "stop": (f"one of {', '.join(get_args(Stop))}", lambda value: value in get_args(Stop)),
+    "confidence": ("a number from 0 to 1, or null", lambda value: type(value) in (int, float) and 0 <= value <= 1)}
+"""Field of a prediction -> what it must be, in words and as a test."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latexocr.bench.mistakes import KINDS, confused, kinds_of, moved
+from latexocr.bench.mistakes import KINDS, confused, kinds_of, misread, moved
 from latexocr.latex.canonical import equality_level
 from latexocr.records import Prediction
 from latexocr.scoring.failures import classify
@@ -68,9 +68,18 @@ def test_how_kinds_moved_from_the_first_column():
 
 def test_confusions_count_answers_and_name_some():
     ids = [f"s{i}" for i in range(6)]
-    found = confused(ids, ["x+y"] * 6, {"base": ["X+y"] * 5 + ["x+y"], "tuned": ["x+y"] * 5 + ["x"]})
+    answers = {"base": ["X+y"] * 5 + ["x+y"], "tuned": ["x+y"] * 5 + ["x"]}
+    found = confused(ids, {name: [misread(text, "x+y") for text in column] for name, column in answers.items()})
     first = found[0]
     assert (first.reference, first.read) == ("x", "X")
     assert first.counts == {"base": 5, "tuned": 0} and first.ids == {"base": ("s0", "s1", "s2")}
     rest = {(one.reference, one.read): one.counts for one in found[1:]}
     assert rest == {("+", ""): {"base": 0, "tuned": 1}, ("y", ""): {"base": 0, "tuned": 1}}
+
+
+@pytest.mark.parametrize(("prediction", "reference", "pairs"), [
+    ("x+z", "x+y", [("y", "z")]), ("x", "x+y", [("+", ""), ("y", "")]), ("x^2", "x_2", []), ("x^{2}", "x^2", []),
+    (r"\frac{a}{b}", "a", [("", r"\frac"), ("", "b")]),
+])
+def test_what_is_misread_are_signs(prediction, reference, pairs):
+    assert sorted(misread(prediction, reference)) == sorted(pairs)

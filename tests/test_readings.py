@@ -256,12 +256,36 @@ def test_a_column_that_is_none_is_one_line(data, capsys, model, said):
     assert said in error and error.startswith("latexocr: ")
 
 
-@pytest.mark.parametrize("confidence", [float("nan"), float("inf"), -3.2, 87, "high"])
-def test_a_confidence_that_is_none_is_one_line(data, capsys, confidence):
-    rows = [{**json.loads(line), "confidence": confidence} for line in Path("one.jsonl").read_text().splitlines()]
+@pytest.mark.parametrize(("field", "value", "said"), [
+    ("confidence", float("nan"), "'confidence' is NaN; expected a number from 0 to 1"), ("confidence", -3.2, "0 to 1"),
+    ("confidence", 87, "0 to 1"), ("confidence", "high", "0 to 1"), ("confidence", True, "0 to 1"),
+    ("latex", None, "'latex' is null; expected a string"), ("latex", 3, "expected a string"),
+    ("id", 3, "expected a string"), ("id", ["a"], "expected a string"), ("stop", "eos", "one of end, length, error"),
+    ("stop", ["end"], "one of end"), ("tokens", "many", "a number of tokens"), ("tokens", -1, "a number of tokens"),
+    ("error", 5, "a string"),
+])
+def test_a_field_that_is_none_is_one_line(data, capsys, field, value, said):
+    rows = [{**json.loads(line), field: value} for line in Path("one.jsonl").read_text().splitlines()]
     Path("odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert cli.main(["bench", "--data", "data", "--base", "odd.jsonl", "--out", "o"]) == 2
-    assert "expected a number from 0 to 1" in capsys.readouterr().err
+    error = capsys.readouterr().err.splitlines()
+    assert said in error[-1] and error[-1].startswith("latexocr: odd.jsonl:1: ")
+
+
+def test_fields_of_others_may_be_null(data):
+    rows = [{**json.loads(line), "reply": None, "error": None, "stop": None, "confidence": None, "tokens": None}
+            for line in Path("one.jsonl").read_text().splitlines()]
+    Path("null.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cli.main(["bench", "--data", "data", "--base", "null.jsonl", "--out", "o"]) == 0
+
+
+@pytest.mark.parametrize(("option", "said"), [
+    (["--limit", "0"], "--limit 0: expected at least 1"), (["--probe", "-1"], "--probe -1: expected at least 1"),
+    (["--robust", "0"], "--robust 0: expected"), (["--dollars-per-hour", "nan"], "nan: expected 0 or more"),
+])
+def test_a_number_that_means_nothing_is_refused_before_anything_is_read(data, capsys, option, said):
+    assert cli.main(["bench", "--data", "data", "--base", "one.jsonl", "--out", "o", *option]) == 2
+    assert said in capsys.readouterr().err and not Path("o").exists()
 
 
 def suite(name: str, **fields) -> Path:
@@ -288,7 +312,7 @@ def test_a_suite_is_its_data_checked(data, capsys, monkeypatch):
         assert cli.main([*command, "suite:broken"]) == 2
         assert "not the file of a suite" in capsys.readouterr().err
     assert cli.main([*command, "suite:none"]) == 2
-    assert "none: no such suite. There are: bad, broken, good, moved" in capsys.readouterr().err
+    assert "suite:none: no such suite. There are: bad, broken, good, moved" in capsys.readouterr().err
 
 
 def test_our_own_suites_are_suites_and_other_data_is_none():

@@ -6,7 +6,7 @@ Takes samples and columns of predictions, gives a Report. Reads no model, and wr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from latexocr.bench.calibration import Calibration, calibration
 from latexocr.bench.contamination import Training
 from latexocr.bench.cost import Cost
 from latexocr.bench.folder import Run
-from latexocr.bench.mistakes import KINDS, Confusion, Moved, confused, kinds_of, moved
+from latexocr.bench.mistakes import KINDS, Confusion, Moved, confused, kinds_of, misread, moved
 from latexocr.bench.noise import Agreement, Noise, agreement
 from latexocr.bench.robust import Robust
 from latexocr.bench.run import paired, some
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 HEADLINE = "exact_visual"
+BATCH = 256
+"""Samples that are judged together."""
 LEVELS = {level: f"exact_{level.name.lower()}" for level in Level}
 
 
@@ -106,15 +108,6 @@ def refuse_bare(samples: Sequence[Sample]) -> None:
         raise UserError(f"No reference for {some(bare)}: nothing to score. For pictures alone: `latexocr transcribe`.")
 
 
-def refuse_odd_confidences(name: str, predictions: Sequence[Prediction]) -> None:
-    """Raise UserError where an answer has a confidence that is no number from 0 to 1: a logarithm, a percentage."""
-    for prediction in predictions:
-        sure = prediction.confidence
-        if sure is not None and not (isinstance(sure, (int, float)) and 0 <= sure <= 1):
-            raise UserError(f"{name}: the confidence of {prediction.id!r} is {sure!r}; expected a number from 0 to 1, "
-                            "or null.")
-
-
 def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], runs: Mapping[str, Run], *,
              trained: Mapping[str, Training] | None = None, layout: bool = False, seed: int = 0) -> Report:
     """The report of columns of predictions; each is compared with the first.
@@ -124,52 +117,77 @@ def evaluate(samples: Sequence[Sample], columns: Mapping[str, Sequence[Predictio
     """
     refuse_bare(samples)
     answers = {name: paired(samples, predictions, name) for name, predictions in columns.items()}
-    for name, column in answers.items():
-        refuse_odd_confidences(name, column)
+    found = _judge(samples, answers)
     chosen = METRICS | layout_metrics() if layout else METRICS
-    tables = _tables(samples, answers, layout)
+    tables = _with_layouts(samples, answers, found.tables) if layout else found.tables
     scores, compared = summarize(tables, chosen=chosen, seed=seed)
     _, *others = columns
-    judged = {name: _judge(samples, answers[name], tables[name]) for name in answers}
-    found = parts(samples, seen={name: training.seen for name, training in (trained or {}).items()})
-    classes = moved({name: [answer.classes for answer in column] for name, column in judged.items()})
+    within = parts(samples, seen={name: training.seen for name, training in (trained or {}).items()})
+    classes = moved({name: [answer.classes for answer in column] for name, column in found.answers.items()})
     certain = {name: calibration([answer.confidence for answer in column], [answer.correct for answer in column],
-                                 seed=seed) for name, column in judged.items()}
+                                 seed=seed) for name, column in found.answers.items()}
     return Report(
         runs, scores, {name: compared[i * len(chosen):(i + 1) * len(chosen)] for i, name in enumerate(others)},
-        slices(found, METRICS[HEADLINE], {name: table[HEADLINE] for name, table in tables.items()}, seed=seed),
-        _rows(samples, judged, found), trained or {},
-        ledger={name: Counter(answer.failure for answer in column) for name, column in judged.items()},
+        slices(within, METRICS[HEADLINE], {name: table[HEADLINE] for name, table in tables.items()}, seed=seed),
+        _rows(samples, found.answers, within), trained or {},
+        ledger={name: Counter(answer.failure for answer in column) for name, column in found.answers.items()},
         error_classes={kind: KINDS[kind] for kind in classes}, error_counts=classes,
-        confusions=confused([sample.id for sample in samples], [sample.latex or "" for sample in samples],
-                            {name: [prediction.latex for prediction in column] for name, column in answers.items()}),
+        confusions=confused([sample.id for sample in samples], found.misread),
         calibration={name: one for name, one in certain.items() if one},
         agreement=[agreement(a, b, answers[a], answers[b], tables[a][HEADLINE][:, 0], tables[b][HEADLINE][:, 0])
                    for a, b in combinations(columns, 2)])
 
 
-def _tables(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]], layout: bool
-            ) -> dict[str, dict[str, np.ndarray]]:
-    """Column -> metric -> counts; pair by pair over the columns, which share the reference."""
-    pairs = [(scored_text(prediction, sample.latex or ""), sample.latex or "")
-             for sample, *answers in zip(samples, *columns.values(), strict=True) for prediction in answers]
-    found = tabulate_all(METRICS, pairs) | (tabulate_layouts(layouts(pairs)) if layout else {})
-    return {column: {name: table[place::len(columns)] for name, table in found.items()}
-            for place, column in enumerate(columns)}
+@dataclass(frozen=True)
+class _Judged:
+    """By column: the counts of each metric, each answer, and what was misread in it."""
+
+    tables: dict[str, dict[str, np.ndarray]]
+    answers: dict[str, list[Answer]]
+    misread: dict[str, list[list[tuple[str, str]]]]
 
 
-def _judge(samples: Sequence[Sample], predictions: Sequence[Prediction], tables: Mapping[str, np.ndarray]
-           ) -> list[Answer]:
+def _judge(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]]) -> _Judged:
+    """All that is said of each answer; batch by batch, while what its parts share is remembered."""
+    import numpy as np
+
+    found = _Judged({}, {name: [] for name in columns}, {name: [] for name in columns})
+    counted: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in columns}
+    for start in range(0, len(samples), BATCH):
+        batch = samples[start:start + BATCH]
+        for name, predictions in columns.items():
+            some = predictions[start:start + BATCH]
+            table = tabulate_all(METRICS, _pairs(batch, some))
+            counted[name].append(table)
+            found.answers[name].extend(_answers(batch, some, table))
+            found.misread[name].extend(misread(prediction.latex, sample.latex or "")
+                                       for sample, prediction in zip(batch, some, strict=True))
+    found.tables.update({name: {metric: np.concatenate([table[metric] for table in tables]) for metric in METRICS}
+                         for name, tables in counted.items()})
+    return found
+
+
+def _pairs(samples: Sequence[Sample], predictions: Sequence[Prediction]) -> list[tuple[str, str]]:
+    """The texts that are scored: prediction and reference."""
+    return [(scored_text(prediction, sample.latex or ""), sample.latex or "")
+            for sample, prediction in zip(samples, predictions, strict=True)]
+
+
+def _with_layouts(samples: Sequence[Sample], columns: Mapping[str, Sequence[Prediction]],
+                  tables: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+    return {name: {**tables[name], **tabulate_layouts(layouts(_pairs(samples, predictions)))}
+            for name, predictions in columns.items()}
+
+
+def _answers(samples: Sequence[Sample], predictions: Sequence[Prediction], tables: Mapping[str, np.ndarray]
+             ) -> Iterator[Answer]:
     values = {key: METRICS[key].value(tables[key]).tolist() for key in (*LEVELS.values(), "edit_distance")}
-    judged = []
     for i, (sample, prediction) in enumerate(zip(samples, predictions, strict=True)):
         reference = sample.latex or ""
         level = next((level.name.lower() for level, key in LEVELS.items() if values[key][i] > 0), None)
         failure = classify(prediction, reference)
-        judged.append(Answer(prediction.latex, failure, level, values["edit_distance"][i], values[HEADLINE][i] > 0,
-                             prediction.error, prediction.confidence,
-                             kinds_of(prediction.latex, reference, failure, level)))
-    return judged
+        yield Answer(prediction.latex, failure, level, values["edit_distance"][i], values[HEADLINE][i] > 0,
+                     prediction.error, prediction.confidence, kinds_of(prediction.latex, reference, failure, level))
 
 
 def _rows(samples: Sequence[Sample], judged: Mapping[str, Sequence[Answer]], found: Sequence[Part]) -> list[Row]:

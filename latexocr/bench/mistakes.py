@@ -9,7 +9,7 @@ other structures is another: `x^2` read as `x_2` has no wrong symbol, but a scri
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
@@ -203,19 +203,23 @@ def moved(classes: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, dict[st
     return found
 
 
-def confused(ids: Sequence[str], references: Sequence[str], answers: Mapping[str, Iterable[str]]) -> list[Confusion]:
-    """The most frequent confusions of signs of any column, with the ids of a few answers that show each."""
-    counts: dict[str, Counter[tuple[str, str]]] = {column: Counter() for column in answers}
-    shown: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for column, texts in answers.items():
-        for id, reference, text in zip(ids, references, texts, strict=True):
-            for pair in confusions([(text, reference)]):
-                if _UNDRAWN.issuperset(pair):
-                    continue
-                counts[column][pair] += 1
-                kept = shown.setdefault(pair, {}).setdefault(column, [])
-                kept += [id] if len(kept) < MOST_IDS else []
-    ranked = sorted(shown, key=lambda pair: (-max(counts[column][pair] for column in counts), pair))
-    return [Confusion(*pair, {column: counts[column][pair] for column in counts},
-                      {column: tuple(kept) for column, kept in shown[pair].items()})
-            for pair in ranked[:MOST_CONFUSIONS]]
+def misread(prediction: str, reference: str) -> list[tuple[str, str]]:
+    """The signs of a reference that an answer has as others: (token of the reference, token read), "" for none."""
+    return [pair for pair in confusions([(prediction, reference)]) if not _UNDRAWN.issuperset(pair)]
+
+
+def confused(ids: Sequence[str], answers: Mapping[str, Sequence[Sequence[tuple[str, str]]]]) -> list[Confusion]:
+    """The most frequent confusions of any column, with the ids of a few answers that show each; `answers` has by column
+    what was misread in each."""
+    counts = {column: Counter(pair for misread in found for pair in misread) for column, found in answers.items()}
+    most: Counter[tuple[str, str]] = Counter()
+    for one in counts.values():
+        most |= one
+    ranked = sorted(most, key=lambda pair: (-most[pair], pair))[:MOST_CONFUSIONS]
+    shown: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {pair: {} for pair in ranked}
+    for column, found in answers.items():
+        for id, misread in zip(ids, found, strict=True):
+            for pair in shown.keys() & set(misread):
+                kept = shown[pair].get(column, ())
+                shown[pair][column] = kept if len(kept) == MOST_IDS else (*kept, id)
+    return [Confusion(*pair, {column: counts[column][pair] for column in counts}, shown[pair]) for pair in ranked]

@@ -19,6 +19,9 @@ from latexocr.reading import Reader
 from latexocr.reading.latency import Latency
 from latexocr.records import Prediction, Sample, mend, read_predictions, write_predictions
 
+LONGEST_ID = 80
+"""Characters of an id that are shown in a message."""
+
 
 class Deferred:
     """A reader whose model is loaded when the first sample is read: a finished run is scored without its model."""
@@ -132,7 +135,7 @@ def _refuse_strangers(samples: Iterable[Sample], predictions: Iterable[Predictio
 
 
 def some(ids: Sequence[str]) -> str:
-    shown = ", ".join(repr(id) for id in ids[:3])
+    shown = ", ".join(repr(id if len(id) <= LONGEST_ID else id[:LONGEST_ID] + "...") for id in ids[:3])
     return f"{shown} and {len(ids) - 3} more ids" if len(ids) > 3 else shown
 
 

@@ -76,14 +76,13 @@ def parts(samples: Sequence[Sample], *, seen: Mapping[str, Set[str]] | None = No
     `seen` has, by column, the ids of samples that were seen in its training; where there are any, they are a part, and
     the others are one.
     """
-    found = []
-    for kind, named in {**KINDS, "symbols": _symbols(samples), "training": _training(seen or {})}.items():
-        members: dict[str, list[int]] = {}
-        for i, sample in enumerate(samples):
+    kinds = {**KINDS, "symbols": _symbols(samples), "training": _training(seen or {})}
+    members: dict[str, dict[str, list[int]]] = {kind: {} for kind in kinds}
+    for i, sample in enumerate(samples):
+        for kind, named in kinds.items():
             for name in named(sample):
-                members.setdefault(name, []).append(i)
-        found += [Part(kind, name, members[name]) for name in sorted(members, key=_order)]
-    return found
+                members[kind].setdefault(name, []).append(i)
+    return [Part(kind, name, found[name]) for kind, found in members.items() for name in sorted(found, key=_order)]
 
 
 def slices(found: Sequence[Part], metric: Metric, tables: Mapping[str, np.ndarray], *, seed: int) -> list[Slice]:

@@ -59,7 +59,7 @@ def _read(path: Path) -> Suite:
         suite = Suite(*(fields.get(name) for name in Suite.__dataclass_fields__))
     except FileNotFoundError as e:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or f"none in {path.parent}"
-        raise UserError(f"{path.stem}: no such suite. There are: {known}.") from e
+        raise UserError(f"{PREFIX}{path.name.removesuffix('.json')}: no such suite. There are: {known}.") from e
     except (OSError, ValueError, AttributeError) as e:
         raise UserError(f"{path}: not the file of a suite ({e}).") from e
     if not isinstance(suite.name, str) or not isinstance(suite.source, str):

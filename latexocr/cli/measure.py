@@ -63,6 +63,7 @@ def bench(options: Bench) -> int:
     from latexocr.bench.terminal import table
     from latexocr.data.sources import load
 
+    _refuse_odd(options)
     models = _models(options)
     suite = suite_of(options.data)
     everything = load(suite.source if suite else options.data)
@@ -81,6 +82,15 @@ def bench(options: Bench) -> int:
     print(table(report))
     print(f"latexocr: {options.out / 'report.html'} and {options.out / 'report.json'}", file=sys.stderr)
     return 0
+
+
+def _refuse_odd(options: Bench) -> None:
+    """Raise UserError on a number that means nothing: now, not after hours of reading."""
+    for name in ("limit", "probe", "robust"):
+        if (count := getattr(options, name)) is not None and count < 1:
+            raise UserError(f"--{name} {count}: expected at least 1.")
+    if options.dollars_per_hour is not None and not 0 <= options.dollars_per_hour < float("inf"):
+        raise UserError(f"--dollars-per-hour {options.dollars_per_hour}: expected 0 or more.")
 
 
 def _models(options: Bench) -> dict[str, str]:
