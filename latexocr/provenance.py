@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ PACKAGES = ("latexocr", "torch", "transformers", "peft", "trl", "unsloth", "vllm
 
 def start() -> dict[str, Any]:
     """This start: command line, time, commit of the code, package versions, processor, and GPU if torch is loaded."""
-    commit, dirty = _commit()
+    commit, changes = _commit()
     return {
         "command": shlex.join(sys.argv),
         "started": now(),
         "commit": commit,
-        "uncommitted_changes": dirty,
+        "uncommitted_changes": None if changes is None else bool(changes),
+        "uncommitted_sha256": sha256(changes.encode()).hexdigest() if changes else None,
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "platform": platform.platform(),
@@ -45,18 +47,19 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> tuple[str | None, bool | None]:
-    """Commit of the checkout this code lies in, and whether it has changes; (None, None) for an installed copy."""
+def _commit() -> tuple[str | None, str | None]:
+    """Commit of the checkout this code lies in, and what `git diff HEAD` says; (None, None) for an installed copy."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout.strip()
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", errors="replace",
+                              timeout=20).stdout.strip()
 
     try:
         # An environment inside somebody's repository must not pass for a checkout of ours.
         git("ls-files", "--error-unmatch", Path(__file__).name)
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+        return git("rev-parse", "HEAD"), git("diff", "HEAD")
     except (OSError, subprocess.SubprocessError):
         return None, None
 

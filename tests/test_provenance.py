@@ -1,0 +1,49 @@
+"""Where a result comes from: the commit of the code, and which uncommitted changes it had."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from latexocr import provenance
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """A repository of one commit that holds the module, as far as the module can tell."""
+    module = tmp_path / "provenance.py"
+    module.write_text("a = 1\n")
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr(provenance, "__file__", str(module))
+    return tmp_path
+
+
+def code() -> tuple[str | None, bool | None, str | None]:
+    start = provenance.start()
+    return start["commit"], start["uncommitted_changes"], start["uncommitted_sha256"]
+
+
+def test_a_clean_checkout_is_its_commit(checkout):
+    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True).stdout
+    (checkout / "notes.txt").write_text("not tracked")
+    assert code() == (head.strip(), False, None)
+
+
+def test_two_dirty_checkouts_of_one_commit_are_told_apart(checkout):
+    found = []
+    for content in (b"a = 2\n", b"a = 3\n", b"a = '\xe4'\n", b"a = 2\n"):
+        (checkout / "provenance.py").write_bytes(content)
+        commit, dirty, digest = code()
+        assert dirty and len(digest) == 64
+        found.append((commit, digest))
+    assert found[0] == found[3] and len(set(found)) == 3
+
+
+def test_an_installed_copy_in_somebodys_repository_is_no_checkout(checkout, monkeypatch):
+    (checkout / "venv").mkdir()
+    (checkout / "venv" / "provenance.py").write_text("")
+    monkeypatch.setattr(provenance, "__file__", str(checkout / "venv" / "provenance.py"))
+    assert code() == (None, None, None)
