@@ -23,13 +23,14 @@ from latexocr.bench.judge import HEADLINE
 from latexocr.bench.noise import agreement, noise
 from latexocr.bench.readings import Column, More, Readings, read, with_more
 from latexocr.bench.robust import Damaging, damaged, robustness
-from latexocr.bench.run import Recorded, draw
+from latexocr.bench.run import Deferred, Recorded, draw
 from latexocr.bench.suites import FOLDER, suite_of
 from latexocr.data.degrade import DEGRADATIONS, STRENGTHS
 from latexocr.data.sources import content_hash, load
 from latexocr.data.write import write_samples
 from latexocr.errors import UserError
-from latexocr.records import Prediction, Sample, write_predictions
+from latexocr.reading.latency import Latency
+from latexocr.records import Prediction, Sample, read_predictions, write_predictions
 
 RUN = Run("fake", "data", "abc", {}, n=5)
 
@@ -178,6 +179,24 @@ def test_few_pictures_are_measured_from_the_first_and_none_give_no_speed():
     assert cost(RUN, None, None) is None
 
 
+def test_of_several_at_once_only_a_server_knows_how_long_one_took():
+    batches, server = Fake(), Fake()
+    server.latency = Latency()
+    for seconds in (1, 2, 2, 2, 40):
+        server.latency.add(seconds)
+    speeds = {}
+    for name, reader in (("batches", batches), ("server", server)):
+        deferred = Deferred(lambda reader=reader: reader)
+        assert deferred.latency is None, "nothing is loaded for a question"
+        watch = Stopwatch(deferred, 4)
+        list(watch.read(SAMPLES))
+        speeds[name] = watch.speed()
+    assert "p50_s" not in speeds["batches"]
+    assert (speeds["server"]["p50_s"], speeds["server"]["p95_s"]) == pytest.approx((2, 40), rel=0.01)
+    found = cost(replace(RUN, model="http://a/v1", provenance=({"speed": speeds["server"]},)), None, None)
+    assert found.p95_s == pytest.approx(40, rel=0.01)
+
+
 def test_a_server_tells_nothing_of_its_memory():
     speed = {"pictures": 9, "tokens": 0, "seconds": 3.0, "at_once": None, "p50_s": 1, "p95_s": 2, "memory_mb": 100,
              "gpu_memory_mb": None}
@@ -243,6 +262,33 @@ def test_any_number_of_columns_each_against_the_base(data, capsys):
     assert max(map(len, out.splitlines())) < 130 or "Exact match" in max(out.splitlines(), key=len)
     assert [line.split()[0] for line in out.splitlines()[1:5]] == ["base", "tuned", "other", "same"]
     assert cli.main(command) == 0 and capsys.readouterr().out == out
+
+
+def test_a_real_model_is_read_again_alone_and_damaged(data, tiny_model, capsys):
+    """A random model: nothing is right, but every picture goes the whole way, damaged ones too."""
+    command = ["bench", "--data", "data", "--base", str(tiny_model), "--model", "right=right.jsonl", "--probe", "3",
+               "--robust", "1", "--max-tokens", "3", "--dollars-per-hour", "1", "--out", "o"]
+    assert cli.main(command) == 0
+    out = capsys.readouterr().out
+    report = json.loads(Path("o/report.json").read_text())
+    noise, costs = report["noise"]["base"], report["costs"]["base"]
+    assert list(report["noise"]) == list(report["costs"]) == ["base"] and noise["n"] == 3
+    assert costs["at_once"] == 16 and costs["alone_p50_s"] > 0 and costs["p50_s"] is None
+    assert costs["dollars_per_1000"] == pytest.approx(1000 / 3600 / costs["pictures_per_s"])
+    hurt = read_predictions(Path("o/predictions-base.robust.jsonl"))
+    assert len(hurt) == 57 and not [p for p in hurt if p.stop == "error"]
+    assert "damage: exact match" in out and "$/1,000" in out and "one at a time" in out
+    starts = json.loads(Path("o/run.json").read_text())
+    assert set(starts) == {"base", "base.again", "base.alone", "base.robust", "right"}
+    assert cli.main(command) == 0 and capsys.readouterr().out == out, "scored again, not read again"
+
+
+def test_the_help_says_how_often_a_picture_is_damaged(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["bench", "--help"])
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    kinds, strengths = len(DEGRADATIONS), len(STRENGTHS)
+    assert f"each of {kinds} kinds of damage at three strengths: {kinds * strengths} times" in said and strengths == 3
 
 
 @pytest.mark.parametrize(("model", "said"), [
