@@ -70,6 +70,7 @@ def test_the_folder_keeps_the_bases_tokenizer_template_and_settings(exported, ti
         assert (exported / name).read_bytes() == (tiny_model / name).read_bytes()
     assert json.loads((exported / "config.json").read_text())["vision_config"]["patch_size"] == 8
     assert not list(exported.glob("adapter*"))
+    assert len({file.stat().st_mode for file in exported.iterdir()}) == 1, "a server may run as somebody else"
 
 
 def test_the_folder_says_how_it_was_checked(exported, tuned):
@@ -104,6 +105,19 @@ def test_a_template_that_would_think_is_told_not_to(tuned, tmp_path):
     _complete(folder, base, tuned)
     template = Template((folder / "chat_template.jinja").read_text())
     assert (template.render(), template.render(enable_thinking=True)) == ("silent", "thinking")
+
+
+def test_a_calibration_is_that_of_the_adapter_and_not_of_its_base(tmp_path):
+    base, adapter, folder = (tmp_path / name for name in ("base", "adapter", "folder"))
+    for place in (base, adapter, folder):
+        place.mkdir()
+    (folder / "config.json").write_text('{"model_type": "qwen3_vl"}')
+    (base / "calibration.json").write_text('{"intercept": 1, "slope": 1}')
+    _complete(folder, base, adapter)
+    assert not (folder / "calibration.json").exists()
+    (adapter / "calibration.json").write_text('{"intercept": 2, "slope": 2}')
+    _complete(folder, base, adapter)
+    assert json.loads((folder / "calibration.json").read_text()) == {"intercept": 2, "slope": 2}
 
 
 def test_a_card_says_what_is_in_the_records(exported, tmp_path):

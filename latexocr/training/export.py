@@ -16,6 +16,7 @@ from typing import Any, Literal
 from latexocr import provenance
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig, ernie_remote
+from latexocr.reading.confidence import FILE as CALIBRATION
 from latexocr.reading.conversation import prompt_names, prompt_text
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import copy_processor, encode, frame, load_processor, model_type, tuned_with
@@ -101,6 +102,8 @@ def _complete(folder: Path, base: Path, adapter: Path) -> None:
     """Beside the weights, what `vllm serve FOLDER` reads: configuration, processor, template, a base's own code."""
     config = folder / "config.json"
     provenance.write_text(config, json.dumps(flat(json.loads(config.read_text(encoding="utf-8"))), indent=2) + "\n")
+    for weights in folder.glob("*.safetensors"):
+        weights.chmod(config.stat().st_mode)  # Written for their owner alone; a server is often somebody else.
     copy_processor(base, folder)
     for code in base.glob("*.py"):
         shutil.copyfile(code, folder / code.name)
@@ -108,8 +111,9 @@ def _complete(folder: Path, base: Path, adapter: Path) -> None:
     if template.is_file() and THINKING in template.read_text(encoding="utf-8"):
         # Whoever asks the served model writes what it was taught, without knowing of this switch.
         provenance.write_text(template, SILENT + template.read_text(encoding="utf-8"))
-    if (adapter / RUN).is_file():
-        shutil.copyfile(adapter / RUN, folder / RUN)  # What it was trained on: a benchmark asks.
+    for name in (RUN, CALIBRATION):  # What it was trained on, which a benchmark asks, and how sure it may be.
+        if (adapter / name).is_file():
+            shutil.copyfile(adapter / name, folder / name)
 
 
 def _merge(model: Any, processor: Any, pictures: list[Sample], prompt: str) -> tuple[Parity, Any]:
