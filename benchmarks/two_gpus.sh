@@ -8,12 +8,13 @@ set -euo pipefail
 data=$1 out=$2
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON} GPUS=${GPUS:-2} STEPS=${STEPS:-100} LIMIT=${LIMIT:-1198}
-batch=64 trained=qwen2.5-vl-3b served=qwen3-vl-30b-a3b launch=(--mixed_precision no) most=64
+batch=64 trained=qwen2_5_vl_3b served=ernie_28b size=() launch=(--mixed_precision no) most=64
 # Multicast over NVLink can put GPUs out of service that others share.
 export NCCL_NVLS_ENABLE=0 TORCH_SYMM_MEM_DISABLE_MULTICAST=1 NVSHMEM_DISABLE_NVLS=1 HF_HUB_OFFLINE=1
 if [ -n "${REHEARSE:-}" ]; then
-    batch=4 trained=tiny served=tiny launch+=(--cpu) most=8
+    batch=4 size=(--tiny) launch+=(--cpu) most=8
 fi
+dummy="--load-format dummy --trust-remote-code"
 mkdir -p "$out"
 
 train() { # MODEL NAME PROCESSES
@@ -34,13 +35,13 @@ speed() { # MODEL NAME FLAGS
         --serve-python "$SERVE_PYTHON" --contenders served requests --flags="$3" --out "$out/serve-$2.json"
 }
 
-[ -d "$out/$trained" ] || "$PYTHON" "$here/random_model.py" "$trained" "$out/$trained" --weights
-[ -d "$out/$served" ] || "$PYTHON" "$here/random_model.py" "$served" "$out/$served"
+[ -d "$out/$trained" ] || "$PYTHON" "$here/random_model.py" "$trained" "$out/$trained" --weights "${size[@]}"
+[ -d "$out/$served" ] || "$PYTHON" "$here/random_model.py" "$served" "$out/$served" "${size[@]}"
 for model in builtin "$out/$trained"; do
     train "$model" "$(basename "$model")" 1
     train "$model" "$(basename "$model")" "$GPUS"
 done
 speed builtin builtin-1 ""
 speed builtin "builtin-data-parallel-$GPUS" "--data-parallel-size $GPUS"
-speed "$out/$served" "$served-1" "--load-format dummy"
-speed "$out/$served" "$served-tensor-parallel-$GPUS" "--load-format dummy --tensor-parallel-size $GPUS"
+speed "$out/$served" "$served-1" "$dummy"
+speed "$out/$served" "$served-tensor-parallel-$GPUS" "$dummy --tensor-parallel-size $GPUS"
