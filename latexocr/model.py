@@ -45,7 +45,8 @@ class LatexOCRModel:
              trust_remote_code: bool = False) -> LatexOCRModel:
         """Load "builtin", the folder of a model or an adapter, a hub name, or a server by its URL (http://host:8000/v1).
 
-        `engine` is what runs a model in this process; vLLM chooses the device, and reads with whole models only.
+        `engine` is what runs a model: transformers or vLLM in this process, or Ray, with transformers on every node of
+        a cluster. vLLM chooses the device, and reads with whole models only.
         Nothing is fetched from a hub unless `download` is set. A server that wants a key gets that of the environment
         variable OPENAI_API_KEY. Raises UserError where there is no such model.
         """
@@ -59,6 +60,8 @@ class LatexOCRModel:
                    "trust_remote_code": trust_remote_code}
         if engine == "vllm":
             from latexocr.reading.vllm import load_model
+        elif engine == "ray":
+            from latexocr.reading.ray import load_model
         else:
             from latexocr.reading.local import load_model
         return cls(str(name), load_model(name, **options), download)

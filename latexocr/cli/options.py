@@ -33,7 +33,8 @@ class Verb:
 @dataclass(frozen=True)
 class Loading:
     engine: Engine = "transformers"
-    """What runs a model in this process: transformers, or vllm, which is faster for many pictures on a GPU."""
+    """What runs a model: transformers; vllm, faster for many pictures on a GPU; ray, all nodes of the Ray cluster of
+    RAY_ADDRESS."""
     device: str = "auto"
     """Where a model runs in this process: auto, cpu, cuda or mps."""
     dtype: str = "auto"
@@ -59,6 +60,6 @@ def run_record(model: str, data: str, samples: Sequence[Sample], generate: Gener
     del settings["batch_size"]
     if not settings["prompt"]:
         del settings["prompt"]  # The model's own choice, as in runs from before there was another.
-    if loading.engine != "transformers":
+    if loading.engine == "vllm":  # Ray runs the reader that would read here: only faster.
         settings["engine"] = loading.engine
     return describe(model, data, samples, settings, download=loading.download)

@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 
 from latexocr.records import Prediction, Sample
 
-Engine = Literal["transformers", "vllm"]
-"""What runs a model in this process."""
+Engine = Literal["transformers", "vllm", "ray"]
+"""What runs a model: one of the first two in this process, or Ray, with transformers on the nodes of a cluster."""
 BATCH = 16
 """Pictures that a model in this process reads together, unless told otherwise."""
 
