@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 WORKER = """
@@ -52,8 +53,10 @@ def timed(*arguments: object) -> str:
     """The last line that a transcription says of itself."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", WORKER, "transcribe", *map(str, arguments)]
-    said = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
-    return said.stderr.strip().splitlines()[-1]
+    with tempfile.TemporaryFile("w+") as said:  # not in memory: a process begins with its parent's as its most
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=said, env=environment)
+        said.seek(0)
+        return said.readlines()[-1].strip()
 
 
 def main() -> None:

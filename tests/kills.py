@@ -5,7 +5,8 @@
 
 A transcription reads pictures through a server that answers after a while, and now and then with a fault. It runs in a
 process forked from this one, which has all modules loaded. It is killed at a moment between its start and its end, as
-the undisturbed one took; then the same command goes on, and is killed again, until one gets to its end. Then:
+the undisturbed one took, or a moment after some picture's line was written; then the same command goes on, and is
+killed again, until one gets to its end. Then:
 
 - `results.jsonl`, and the file asked for with --out, are equal to the undisturbed ones, byte by byte;
 - at each kill, the whole lines of `results.jsonl` were the beginning of the undisturbed file;
@@ -29,18 +30,23 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import tqdm  # noqa: F401
 from PIL import Image
 from servers import Answer, Server, reset, said, serving
 
-from latexocr import cli
-from latexocr.bench import answered, each, outputs, transcripts  # noqa: F401 (loaded before the first fork)
+from latexocr import cli, model, provenance  # noqa: F401 (all that is loaded before the first fork is not after it)
+from latexocr.bench import answered, each, outputs, transcripts  # noqa: F401
 from latexocr.data import inputs  # noqa: F401
-from latexocr.reading import endpoint, images, served  # noqa: F401
+from latexocr.reading import endpoint, images, served
 
 PICTURES = 60
 OUTS = ("folder", "a.jsonl", "a.csv", "a.md", "a.mml", "a.html")
 """What is asked for, in turn. (The page shows how long a run took: it is there, not compared.)"""
 endpoint.Retry.__init__.__defaults__ = (5, 0.01, 0.05, 20.0, 60.0, 20)  # waits of a moment
+provenance._commit = lambda: (None, None)  # asking git takes longer than reading these pictures
+
+
+WAITS = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
 def draw(folder: Path) -> None:
@@ -104,6 +110,11 @@ class Trial:
         out.parent.mkdir()
         self.arguments = ["transcribe", str(pictures), "--model", server.url, "--out", str(out)]
 
+    def _wait_for(self, n: int, pid: int) -> None:
+        """Until so many lines are written, or the process is at its end."""
+        while lines(results(self.out)).count(b"\n") < n and not os.waitid(os.P_PID, pid, WAITS):
+            time.sleep(0.001)
+
     def undisturbed(self) -> float:
         """Seconds that it took."""
         began = time.monotonic()
@@ -111,12 +122,16 @@ class Trial:
         assert status == 0, (self.out.parent / "said").read_text()
         return time.monotonic() - began
 
-    def killed(self, how: signal.Signals, after: float, expected: bytes) -> bool:
-        """Whether it was stopped before its end."""
+    def killed(self, how: signal.Signals, seconds: float, expected: bytes) -> bool:
+        """Whether it was stopped before its end, which comes after so many seconds if nothing disturbs it."""
         before = {json.loads(line)["latex"][8:-1] for line in lines(results(self.out)).splitlines()}
         self.server.answer.asked.clear()
         pid = start(self.arguments)
-        time.sleep(after)
+        if random.random() < 0.5:
+            time.sleep(random.uniform(0, seconds))
+        else:
+            self._wait_for(random.randint(len(before), PICTURES), pid)
+            time.sleep(random.uniform(0, 0.03))
         os.kill(pid, how)
         _, status = os.waitpid(pid, 0)
         spoken = (self.out.parent / "said").read_text() if (self.out.parent / "said").exists() else ""
@@ -137,6 +152,8 @@ def main(kills: int, how: signal.Signals = signal.SIGKILL) -> None:
     with tempfile.TemporaryDirectory() as place, serving(Server(Formulas())) as server:
         draw(Path(place) / "pictures")
         truth = {}
+        images.prepare(next((Path(place) / "pictures").iterdir()))
+        served.ServedReader(server.url)._client().close()
         for name in OUTS:
             trial = Trial(server, Path(place) / "pictures", Path(place) / f"truth {name}" / name)
             truth[name] = trial, trial.undisturbed()
@@ -146,7 +163,7 @@ def main(kills: int, how: signal.Signals = signal.SIGKILL) -> None:
             trial = Trial(server, Path(place) / "pictures", Path(place) / f"trial {trials}" / name)
             expected = results(true.out).read_bytes()
             assert expected.count(b"\n") == PICTURES and expected.count(b'"stop": "end"') == PICTURES
-            while trial.killed(how, random.uniform(0, seconds), expected) and stopped < kills:
+            while trial.killed(how, seconds, expected) and stopped < kills:
                 stopped += 1
             trial.undisturbed()
             assert results(trial.out).read_bytes() == expected

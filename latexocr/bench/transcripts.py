@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -184,7 +186,10 @@ def _lines(pairs: Iterator[tuple[Sample, Prediction]], survey: _Survey, done: Tr
            show: Callable[[Prediction], None] | None) -> Iterator[str]:
     from tqdm import tqdm
 
-    with tqdm(pairs, initial=survey.answered, total=survey.n, unit=" pictures", dynamic_ncols=True) as bar:
+    # The bar is for a terminal, and makes room there for what is printed; a log has no use for it.
+    room = tqdm.external_write_mode if sys.stdout.isatty() else nullcontext
+    with tqdm(pairs, initial=survey.answered, total=survey.n, unit=" pictures", dynamic_ncols=True,
+              disable=None) as bar:
         for sample, prediction in bar:
             # Resumed after the line is in the file: nothing is shown that a kill could take back.
             yield json_line(prediction, picture=picture_digest(sample))
@@ -192,7 +197,7 @@ def _lines(pairs: Iterator[tuple[Sample, Prediction]], survey: _Survey, done: Tr
             done.tokens += prediction.tokens
             done.failures += prediction.stop == "error"
             if show is not None:
-                with tqdm.external_write_mode():
+                with room():
                     show(prediction)
 
 
