@@ -131,7 +131,7 @@ def test_no_loss_can_be_told_where_nothing_was_right():
 
 def test_a_column_is_read_again_alone_and_damaged_and_a_file_only_once(tmp_path):
     reader = Fake(wrong={"s1"})
-    column = Column("base", reader, lambda samples: replace(RUN, n=len(samples)), 4)
+    column = Column("base", reader, RUN, 4)
     found = read(column, SAMPLES, tmp_path, More(probe=3, robust=2))
     few = [sample.id for sample in draw(SAMPLES, 3)]
     assert [p.id for p in found.again] == [p.id for p in found.alone] == few
@@ -140,9 +140,21 @@ def test_a_column_is_read_again_alone_and_damaged_and_a_file_only_once(tmp_path)
     assert report.noise["base"].n == 3 and report.noise["base"].again == report.noise["base"].alone == 0
     assert report.robustness[0].n == 2 and len(report.robustness) == 1 + 57 + 3
     assert report.costs["base"].n == 5 and report.costs["base"].at_once == 4 and report.costs["base"].alone_p50_s >= 0
-    file = Column("file", Recorded(found.all), lambda samples: RUN)
+    file = Column("file", Recorded(found.all), RUN)
     assert read(file, SAMPLES, tmp_path, More(probe=3, robust=2)) == Readings(found.all)
     assert with_more_of({"file": Readings(found.all)}, tmp_path).costs == {}
+
+
+def test_more_may_be_asked_for_later_and_only_what_is_new_is_read(tmp_path):
+    read(Column("base", Fake(), RUN), SAMPLES, tmp_path, More(probe=2))
+    reader = Fake()
+    found = read(Column("base", reader, RUN), SAMPLES, tmp_path, More(probe=4, robust=1))
+    assert reader.given == [2, 1, 1, 57]
+    assert [p.id for p in found.again] == [s.id for s in draw(SAMPLES, 4)]
+    assert {name: run.n for name, run in read_runs(tmp_path).items()} == {
+        "base": 5, "base.again": 4, "base.alone": 4, "base.robust": 57}
+    with pytest.raises(UserError, match="not among the samples"):
+        read(Column("base", reader, RUN), SAMPLES, tmp_path, More(probe=2))
 
 
 def with_more_of(readings: dict[str, Readings], folder: Path):
@@ -210,7 +222,7 @@ from pathlib import Path
 from latexocr.bench.readings import Column, More, read
 sys.path.insert(0, sys.argv[2])
 from test_readings import RUN, SAMPLES, Fake
-read(Column("base", Fake(pause=0.004), lambda samples: RUN), SAMPLES, Path(sys.argv[1]), More(probe=4, robust=2))
+read(Column("base", Fake(pause=0.004), RUN), SAMPLES, Path(sys.argv[1]), More(probe=4, robust=2))
 """
 
 
@@ -226,7 +238,7 @@ def test_readings_killed_at_any_moment_continue_and_end_as_undisturbed(tmp_path)
         worker.wait()
         assert lines(killed) >= target
     subprocess.run(command, check=True, capture_output=True)
-    read(Column("base", Fake(), lambda samples: RUN), SAMPLES, whole, More(probe=4, robust=2))
+    read(Column("base", Fake(), RUN), SAMPLES, whole, More(probe=4, robust=2))
     names = [f"predictions-base{kind}.jsonl" for kind in ("", ".again", ".alone", ".robust")]
     assert sorted(path.name for path in killed.iterdir()) == sorted([*names, "run.json"])
     for name in names:

@@ -39,7 +39,7 @@ KINDS = {
     "no formula": "nothing, or words",
     "not read": "the picture could not be read, or the reader failed",
     "broken reference": "the reference cannot be parsed, so nothing can be said",
-    "other": "none of these: empty cells, boxes, what is not drawn",
+    "other": "none of these: what a script hangs on, lines of a table, empty cells",
 }
 """Each kind of error in words. An answer may have several of the first nine, or one of the others alone."""
 

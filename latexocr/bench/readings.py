@@ -6,9 +6,8 @@ continues; and adds to a report what these readings say. Does not know how a mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from latexocr.bench.cost import cost
@@ -27,8 +26,8 @@ class Column:
 
     name: str
     reader: Reader
-    run: Callable[[Sequence[Sample]], Run]
-    """The record of reading some samples."""
+    run: Run
+    """The record of reading the samples, not yet started."""
     at_once: int | None = None
     """Pictures that the reader reads together, where that is known."""
 
@@ -53,20 +52,23 @@ class Readings:
 
 def read(column: Column, samples: Sequence[Sample], folder: Path, more: More = More(), *,
          retry_errors: bool = False) -> Readings:
-    """Make or continue the readings of one column in the folder of a run. Raises UserError if it is another's."""
-    keep = partial(record, folder=folder, retry_errors=retry_errors)
-    name, reader, at_once = column.name, column.reader, column.at_once
-    found = Readings(keep(reader, samples, column=name, run=column.run(samples), at_once=at_once))
+    """Make or continue the readings of one column in the folder of a run; more may be asked for than at first. Raises
+    UserError if the folder is another's."""
+    def keep(reader: Reader, samples: Sequence[Sample], kind: str = "", at_once: int | None = column.at_once
+             ) -> list[Prediction]:
+        return record(reader, samples, folder, column.name + kind, replace(column.run, n=len(samples)), at_once=at_once,
+                      retry_errors=retry_errors)
+
+    reader = column.reader
+    found = Readings(keep(reader, samples))
     if isinstance(reader, Recorded):
         return found
     if more.probe is not None:
         few = draw(samples, more.probe)
-        found = replace(found, again=keep(reader, few, column=f"{name}.again", run=column.run(few), at_once=at_once),
-                        alone=keep(Singly(reader), few, column=f"{name}.alone", run=column.run(few), at_once=1))
+        found = replace(found, again=keep(reader, few, ".again"), alone=keep(Singly(reader), few, ".alone", 1))
     if more.robust is not None:
-        few = draw(samples, more.robust)
-        found = replace(found, damaged=keep(Damaging(reader), damaged(few), column=f"{name}.robust",
-                                            run=column.run(few), at_once=at_once))
+        few = damaged(draw(samples, more.robust))
+        found = replace(found, damaged=keep(Damaging(reader), few, ".robust"))
     return found
 
 

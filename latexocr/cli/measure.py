@@ -19,7 +19,6 @@ from latexocr.errors import UserError
 from latexocr.reading import BATCH, GenerateConfig
 
 if TYPE_CHECKING:
-    from latexocr.bench.folder import Run
     from latexocr.bench.readings import Column
     from latexocr.records import Sample
 
@@ -112,11 +111,8 @@ def _column(options: Bench, name: str, model: str, everything: Sequence[Sample],
     from latexocr.bench.readings import Column
     from latexocr.bench.run import Deferred, recorded
 
-    def run(part: Sequence[Sample]) -> Run:
-        return shared.run_record(model, options.data, part, options.generate, options.loading)
-
+    run = shared.run_record(model, options.data, samples, options.generate, options.loading)
     if model.endswith(".jsonl"):
-        run(samples)  # Complains of a file that is missing.
         return Column(name, recorded(Path(model), everything, samples), run)
     reader = Deferred(partial(shared.load, model, options.generate, options.loading))
     at_once = options.generate.batch_size or (None if "://" in model else BATCH)
