@@ -61,7 +61,8 @@ def digest(inputs: dict[str, Any], *, whole: bool) -> str:
     for name, value in sorted(inputs.items()):
         # A number without dimensions is the count of labels, which the trainer adds.
         if isinstance(value, torch.Tensor) and value.ndim and value.is_floating_point() is not whole:
-            found.update(f"{name}{tuple(value.shape)}".encode() + value.detach().cpu().numpy().tobytes())
+            value = value.detach().cpu().long() if whole else value.detach().cpu().float()
+            found.update(f"{name}{tuple(value.shape)}".encode() + value.numpy().tobytes())
     return found.hexdigest()[:16]
 
 
@@ -101,7 +102,8 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
     losses = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     seen = [found for found, _ in groupby(handed)]  # Unsloth hands the model its first batch twice.
     return {"batches": [found[:16] for found in seen], "pixels": [found[16:] for found in seen],
-            "first_weights": round(drawn_weights[0], 4), "losses": [round(float(entry["loss"]), 5) for entry in losses if "loss" in entry]}
+            "first_weights": round(drawn_weights[0], 4),
+            "losses": [round(float(entry["loss"]), 5) for entry in losses if "loss" in entry]}
 
 
 def main(out: Path, steps: int) -> None:

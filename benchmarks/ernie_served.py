@@ -69,7 +69,7 @@ def prepare(folder: Path) -> Path:
     base.mkdir(parents=True)
     FAMILIES["ernie4_5_vl_moe"](base)
     samples = drawn(32, longest=2)
-    adapter = train(TrainConfig(model=str(base), out=folder / "run", steps=30, batch=8, learning_rate=5e-3,
+    adapter = train(TrainConfig(model=str(base), out=folder / "run", steps=12, batch=8, learning_rate=5e-3,
                                 backend="peft", device="cpu"), samples)
     out = export(adapter, folder / "export", samples=samples[:4])
     config = json.loads((out / "config.json").read_text())

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
@@ -111,11 +112,16 @@ def test_lengths_are_those_of_the_rows(collator):
 def test_trained_saved_loaded_merged_with_equal_answers(tuned, base, tmp_path):
     record = json.loads((tuned / "run.json").read_text())
     assert record["last_loss"] < 0.8 * record["first_loss"]
-    merged = export(tuned, tmp_path / "merged", samples=SAMPLES[:6])
+    merged = export(tuned, tmp_path / "merged", samples=SAMPLES[:6], shard_size="300KB")
     short = GenerateConfig(max_tokens=6)
     answers = [[p.reply for p in load_model(folder, device="cpu", config=short).read(SAMPLES)]
                for folder in (base, tuned, merged)]
     assert answers[1] == answers[2] != answers[0]
+    index = json.loads((merged / "model.safetensors.index.json").read_text())["weight_map"]
+    held = {name: file.name for file in merged.glob("*.safetensors") for name in safe_open(file, "pt").keys()}  # noqa: SIM118
+    assert index == held and len(set(held.values())) > 1
+    if model_type(base) == "ernie4_5_vl_moe":  # As on the hub, where vLLM looks for them.
+        assert {name.partition(".blocks")[0] for name in held if "blocks" in name} == {"vision_model"}
 
 
 def test_every_target_learned(tuned):

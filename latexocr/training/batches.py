@@ -21,8 +21,8 @@ def order(lengths: Sequence[int], sizes: Sequence[int], *, batch: int, step: int
     and cut into steps, which are shuffled, so that little of a batch is padding. The step of the longest samples comes
     first: it shows whether the memory suffices. Within a forward pass (`batch` samples) pictures are sorted by size.
 
-    On the 8,835 pictures of CROHME, of the embedded model's tokens in batches of 64 padding was 72 % in random order
-    and 6 % in this; pictures of one size come in runs, 12 a batch instead of 57 (`towers`).
+    On 3,200 pictures of CROHME, of the embedded model's tokens in batches of 64 padding was 72 % in random order and
+    6 % in this; pictures of one size come in runs, 8 a batch instead of 58 (benchmarks/batches.py).
     """
     random = np.random.default_rng(seed)
     count, known, areas = step * steps, np.asarray(lengths), np.asarray(sizes)

@@ -22,7 +22,7 @@ from latexocr.reading.images import prepare
 from latexocr.reading.inputs import copy_processor, encode, frame, load_processor, model_type, tuned_with
 from latexocr.reading.local import base_folder, in_format, load_adapter, load_model, pick_device, pick_dtype, reader_of
 from latexocr.records import Sample
-from latexocr.training.flat import flat
+from latexocr.training.flat import for_vllm
 from latexocr.training.record import RUN
 
 CHECKED = 50
@@ -100,10 +100,9 @@ def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, d
 
 def _complete(folder: Path, base: Path, adapter: Path) -> None:
     """Beside the weights, what `vllm serve FOLDER` reads: configuration, processor, template, a base's own code."""
-    config = folder / "config.json"
-    provenance.write_text(config, json.dumps(flat(json.loads(config.read_text(encoding="utf-8"))), indent=2) + "\n")
-    for weights in folder.glob("*.safetensors"):
-        weights.chmod(config.stat().st_mode)  # Written for their owner alone; a server is often somebody else.
+    for_vllm(folder)
+    for weights in folder.glob("*.safetensors"):  # Written for their owner alone; a server is often somebody else.
+        weights.chmod((folder / "config.json").stat().st_mode)
     copy_processor(base, folder)
     for code in base.glob("*.py"):
         shutil.copyfile(code, folder / code.name)

@@ -1,18 +1,55 @@
-"""What vLLM wants to find in the configuration of a native ERNIE-4.5-VL: the flat names of Baidu's own code.
+"""What vLLM wants to find in the folder of a native ERNIE-4.5-VL: the names of Baidu's own code.
 
-Takes the configuration that transformers writes, gives the same with those names beside its own. transformers goes on
-reading its nested part, so one folder serves both. Knows nothing of weights: those are written in the hub's layout.
+Takes the folder that transformers writes, changes names in it: the configuration gets flat ones beside its nested ones,
+and the weights of the vision tower lose a prefix. transformers reads it as before, so one folder serves both.
 Source of the names: what vllm 0.32 reads in `ernie45_vl.py` and `ernie45_vl_moe.py`.
 """
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+from latexocr.provenance import write_text
 
 SAME = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
         "hidden_act", "rms_norm_eps", "max_position_embeddings", "vocab_size", "use_bias", "rope_parameters", "moe_k",
         "moe_num_shared_experts", "moe_intermediate_size", "pad_token_id", "bos_token_id", "eos_token_id")
 """Fields of the text part that keep their names."""
+
+TOWER = ("model.vision_model.", "vision_model.")
+"""Prefix of the tower's weights as transformers writes them, and as the checkpoint on the hub has them."""
+
+
+def for_vllm(folder: Path) -> None:
+    """Change a model folder so that vLLM reads it too, where it needs that."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config["model_type"] != "ernie4_5_vl_moe":
+        return
+    write_text(path, json.dumps(flat(config), indent=2) + "\n")
+    for shard in folder.glob("*.safetensors"):
+        _rename(shard)
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        parts = json.loads(index.read_text(encoding="utf-8"))
+        parts["weight_map"] = {_hub_name(name): file for name, file in parts["weight_map"].items()}
+        write_text(index, json.dumps(parts, indent=2) + "\n")
+
+
+def _rename(shard: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(shard)
+    if any(name.startswith(TOWER[0]) for name in weights):
+        beside = shard.with_name(shard.name + ".part")
+        save_file({_hub_name(name): weight for name, weight in weights.items()}, beside, metadata={"format": "pt"})
+        beside.replace(shard)
+
+
+def _hub_name(name: str) -> str:
+    return TOWER[1] + name.removeprefix(TOWER[0]) if name.startswith(TOWER[0]) else name
 
 
 def flat(config: dict[str, Any]) -> dict[str, Any]:
