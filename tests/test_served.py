@@ -18,6 +18,7 @@ from latexocr.errors import UserError
 from latexocr.model import LatexOCRModel
 from latexocr.reading import GenerateConfig
 from latexocr.reading.conversation import PROMPT
+from latexocr.reading.decoding import LOOP
 from latexocr.reading.endpoint import Retry
 from latexocr.reading.images import prepare
 from latexocr.reading.served import PREPARING, ServedReader
@@ -70,6 +71,17 @@ def test_an_answer_cut_at_its_length(serve):
     [prediction] = ServedReader(server.url).read(samples(1))
     assert (prediction.latex, prediction.stop, prediction.tokens) == ("x + x +", "length", 7)
     assert prediction.confidence is None
+
+
+@pytest.mark.parametrize(("written", "tokens", "stop"), [
+    (["x", *["-"] * 100], 1 + LOOP, "length"), (["x", *["-"] * (LOOP - 2)], LOOP - 2, "end")])
+def test_an_answer_that_goes_in_circles_is_cut_as_a_local_one_is_ended(serve, written, tokens, stop):
+    status, body, headers = said("".join(written), logprobs=[-0.5] * len(written))
+    for piece, token in zip(body["choices"][0]["logprobs"]["content"], written, strict=True):
+        piece["token"] = token
+    [prediction] = ServedReader(serve(lambda *_: (status, body, headers)).url).read(samples(1))
+    assert (prediction.tokens, prediction.stop) == (tokens, stop)
+    assert prediction.reply == ("".join(written) if stop == "end" else "".join(written[:tokens]))
 
 
 def test_many_in_flight_and_results_in_order(serve):

@@ -19,6 +19,7 @@ from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
 from latexocr.reading.confidence import confidence
 from latexocr.reading.conversation import conversation, formula, prompt_text
+from latexocr.reading.decoding import loop_end
 from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
 from latexocr.reading.flow import MOST, Slots, in_order
 from latexocr.reading.images import prepare
@@ -168,7 +169,15 @@ def prediction(sample: Sample, choice: dict[str, Any]) -> Prediction:
     reply, why = whole(choice["message"]["content"] or ""), choice.get("finish_reason")
     if why not in STOPS:
         return failure(sample, f"server: the answer ended with {why!r}, expected one of {', '.join(STOPS)}")
-    written = [token["logprob"] for token in ((choice.get("logprobs") or {}).get("content") or [])]
+    pieces = (choice.get("logprobs") or {}).get("content") or []
+    written = [piece["logprob"] for piece in pieces]
+    texts = [piece.get("token") for piece in pieces]
+    cut = loop_end(texts) if None not in texts else None
+    if cut is not None:  # A model in this process would have been ended here.
+        said = "".join(texts[:cut])
+        reply = said if reply.startswith(said) else reply
+        return Prediction(sample.id, latex=formula(reply), reply=reply, tokens=cut, stop="length",
+                          confidence=confidence(written[:cut]))
     tokens = len(written) or int((choice.get("usage") or {}).get("completion_tokens") or 0)
     ended = 1 if why == "stop" and tokens else 0  # the end token is counted by servers, not by us
     return Prediction(sample.id, latex=formula(reply), reply=reply, tokens=tokens - ended, stop=STOPS[why],
