@@ -175,6 +175,8 @@ def test_the_key_is_in_the_environment_alone():
     (Serve("builtin", python="/no/python"), "/no/python: not a Python interpreter"),
     (Serve("builtin", flags=("--api-key=x",)), "--api-key stands behind"),
     (Serve("builtin", flags=("--port", "3")), "--port stands behind"),
+    (Serve("builtin", api_key="Schlüssel"), "expected ASCII without spaces"),
+    (Serve("builtin", api_key="a b"), "expected ASCII without spaces"),
 ])
 def test_what_cannot_be_served_is_one_line(options, message):
     with pytest.raises(UserError, match=message) as e:
