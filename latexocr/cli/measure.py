@@ -151,5 +151,5 @@ VERBS = {
                   "latexocr bench --data crohme:test2014 --tuned runs/a --out runs/bench",
                   lambda: Bench, bench),
     "gate": Verb("Fail where a report is worse than a baseline, and the loss is real.",
-                 "latexocr gate runs/new/report.json --against baseline.json --allow-drop 0.5", lambda: Gate, gate),
+                 "latexocr gate runs/new/report.json --against old.json --allow-drop 0.5", lambda: Gate, gate),
 } | scores.VERBS
