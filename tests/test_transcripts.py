@@ -194,6 +194,12 @@ def test_one_picture_is_printed_as_it_can_be_piped(fake, place, wrap, latex, cap
     assert out == latex + "\n" and err == "" and os.listdir(place) == ["in"]
 
 
+def test_one_picture_that_fails_prints_nothing_into_the_pipe(fake, place, capsys):
+    Path("broken.png").write_bytes(b"")
+    assert run("broken.png") == 1
+    assert capsys.readouterr() == ("", "latexocr: broken.png: not a picture\n")
+
+
 def test_lists_give_what_they_name(fake, place, capsys):
     Path("list.txt").write_text("in/b.png\nin/a.png\n")
     assert run("list.txt", "--wrap", "inline") == 0
@@ -235,7 +241,7 @@ def test_the_last_line_says_how_fast_it_was(place, capsys, monkeypatch):
     with serving(Server(lambda *_: said("x"))) as server:
         assert cli.main(["transcribe", "in", "--out", "o", "--model", server.url]) == 1
     err = capsys.readouterr().err
-    assert any(line.startswith("latexocr: 4 pictures, 1 errors, ") and "(p50)" in line and line.endswith("tokens/s")
+    assert any(line.startswith("latexocr: 4 pictures, errors: 1, ") and "(p50)" in line and line.endswith("tokens/s")
                for line in err.splitlines())
 
 

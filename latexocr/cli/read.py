@@ -121,14 +121,15 @@ class _Shown:
 
     def plainly(self, prediction: Prediction) -> None:
         """The formula and nothing else, for a pipe."""
-        if self._is_sure(prediction):
+        if self._is_sure(prediction) and prediction.stop != "error":
             _print(wrapped(prediction.latex, self._wrap))
 
     def _is_sure(self, prediction: Prediction) -> bool:
         """Whether an answer is to be printed; what is to be said of it is said."""
         if prediction.stop == "error":
             self.failed += 1
-            _say(f"{prediction.id}: {prediction.error}")
+            named = prediction.error.startswith(prediction.id)
+            _say(prediction.error if named else f"{prediction.id}: {prediction.error}")
         elif self._least and (prediction.confidence is None or prediction.confidence < self._least):
             self.for_review += 1
             known = "no confidence" if prediction.confidence is None else f"confidence {prediction.confidence:.0%}"
@@ -159,7 +160,7 @@ def _ending(done: Transcript, shown: _Shown) -> int:
 
 def _speed(done: Transcript) -> str:
     seconds = max(done.seconds, 1e-9)
-    parts = [f"{done.read:,} pictures", f"{done.failures:,} errors", f"{done.read / seconds:.3g} pictures/s"]
+    parts = [f"{done.read:,} pictures", f"errors: {done.failures:,}", f"{done.read / seconds:.3g} pictures/s"]
     if done.latency is not None and done.latency.n:
         parts += [f"answers within {done.latency.percentile(0.5):.2g} s (p50), {done.latency.percentile(0.95):.2g} s "
                   "(p95)"]
