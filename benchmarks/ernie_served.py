@@ -107,9 +107,12 @@ def by_vllm(folder: Path, rows: list[dict[str, Any]]) -> list[dict[int, float]]:
     """Run in vLLM's environment: log-probabilities of the likeliest first tokens of each row."""
     from PIL import Image
     from vllm import LLM, SamplingParams
+    from vllm.model_executor.layers.rotary_embedding.ernie45_vl_rope import Ernie4_5_VLRotaryEmbedding as Rope
 
+    # On a CPU vllm 0.32 hands ERNIE's rotary embedding an argument that its class does not take (on CUDA it does not).
+    Rope.forward_cpu = lambda self, positions, query, key=None, offsets=None: self.forward_native(positions, query, key)
     model = LLM(str(folder), trust_remote_code=True, dtype="float32", enforce_eager=True, max_model_len=512,
-                max_num_seqs=1, limit_mm_per_prompt={"image": 1, "video": 0})
+                max_num_seqs=1, limit_mm_per_prompt={"image": 1, "video": 0}, distributed_executor_backend="uni")
     asked = [{"prompt": row["question"], "multi_modal_data": {"image": Image.open(row["picture"])}} for row in rows]
     answers = model.generate(asked, SamplingParams(temperature=0, max_tokens=1, logprobs=LIKELIEST))
     return [{token: found.logprob for token, found in answer.outputs[0].logprobs[0].items()} for answer in answers]
@@ -122,7 +125,8 @@ def main(folder: Path, out: Path, python: str) -> None:
     rows = by_transformers(exported)
     (folder / "rows.json").write_text(json.dumps(rows))
     environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-                                "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+                                "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1",
+                                "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
     done = subprocess.run([python, __file__, "vllm", str(exported), str(folder / "rows.json")], env=environment,
                           check=True, stdout=subprocess.PIPE, text=True)
     served = json.loads(done.stdout.splitlines()[-1])
