@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -66,8 +67,9 @@ class RayReader:
         rows = [{"number": number, "sample": pickle.dumps(_from_anywhere(sample))} for number, sample in enumerate(job)]
         data = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // self.at_once))
         needs = {"num_gpus": 1} if ray.cluster_resources().get("GPU") else {"num_cpus": 1}
-        answers = data.map_batches(_Actor, fn_constructor_args=(self.load,), batch_size=self.at_once, **needs,
-                                   compute=ray.data.ActorPoolStrategy(min_size=1), max_task_retries=LOST_AT_MOST)
+        with warnings.catch_warnings(action="ignore"):  # That `max_task_retries` goes with 2.64: pyproject.toml knows.
+            answers = data.map_batches(_Actor, fn_constructor_args=(self.load,), batch_size=self.at_once, **needs,
+                                       compute=ray.data.ActorPoolStrategy(min_size=1), max_task_retries=LOST_AT_MOST)
         for number, row in enumerate(answers.iter_rows()):
             answer = pickle.loads(row["answer"])
             if isinstance(answer, UserError):
@@ -135,6 +137,7 @@ def _cluster() -> Iterator[None]:
     try:
         if not ray.is_initialized():
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # A cluster begun here reports to nobody.
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Its errors are answers, or exceptions.
             ray.init(log_to_driver=False, logging_level="ERROR")
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
