@@ -285,9 +285,9 @@ def test_what_cannot_be_trained_on_is_left_out_and_said(tmp_path):
     for name, content in {"a.png": WHOLE["grey.png"], "b.png": WHOLE["grey.png"][:60], "c.png": b"%!PS"}.items():
         (tmp_path / "in" / name).write_bytes(content)
     index = lines(tmp_path / "in/samples.jsonl", *({"image": f"{name}.png", "latex": "x"} for name in "abc"),
-                  {"image": "gone.png", "latex": "x"}, {"id": "bare", "image": "a.png"},
-                  {"id": "half", "image": "a.png", "latex": "\ud800"})
-    written = convert(load(str(index)), tmp_path / "out", "conversation", conversation)
+                  {"image": "gone.png", "latex": "x"}, {"id": "bare", "image": "a.png"})
+    half = Sample("half", tmp_path / "in/a.png", "\ud800")
+    written = convert([*load(str(index)), half], tmp_path / "out", "conversation", conversation)
     assert written.count == 1
     assert [name for name, _ in written.left_out] == ["b.png", "c.png", "gone.png", "bare", "half"]
     assert all(reason and "\n" not in reason for _, reason in written.left_out)

@@ -165,6 +165,7 @@ def test_a_small_file_is_drawn_in_several_fonts_too():
 
 @pytest.mark.parametrize(("name", "content"), [
     ("a.txt", b"x+y\n\n$z$\n"), ("a.txt", b"\xef\xbb\xbfx+y\r\nz"),
+    ("a.txt", "x+y\nz".encode("utf-16")),
     ("a.jsonl", b'{"latex": "x+y"}\n{"latex": "$z$", "doc": 3}\n'),
 ])
 def test_formulas_are_read_from_text_and_json_lines(tmp_path, name, content):
@@ -174,7 +175,7 @@ def test_formulas_are_read_from_text_and_json_lines(tmp_path, name, content):
 
 
 @pytest.mark.parametrize(("name", "content", "words"), [
-    ("a.txt", b"\n\n", "no formulas"), ("a.txt", b"\xff\xfe", "cannot be read"),
+    ("a.txt", b"\n\n", "no formulas"), ("a.txt", b"\xff\xfe", "no formulas"), ("a.txt", b"x\xff", "not utf-8 text"),
     ("a.txt.gz", b"plain", "cannot be read"),
     ("a.jsonl", b'{"text": "x"}\n', "a.jsonl:1"), ("a.jsonl", b"x+y\n", "a.jsonl:1"), ("none.txt", None, "none.txt"),
 ])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,13 @@ def test_a_folder_and_the_folders_in_it(tmp_path):
     (tmp_path / "one/c.tex").write_text("é", "utf-8")
     assert shown(load(str(tmp_path))) == [
         ("a.png", "x^2", ""), ("b.png", "\\alpha\\ ", ""), ("one/c.png", "é", "one"), ("two/c.png", None, "two")]
+
+
+def test_a_pipe_is_no_picture_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    assert [sample.id for sample in load(str(tmp_path))] == ["b.png"]
+    assert "neither a folder, a list" in refusal(str(tmp_path / "a.png"))
 
 
 def test_pictures_without_a_list_have_no_columns_to_name(tmp_path):

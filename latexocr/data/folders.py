@@ -29,7 +29,7 @@ def plain(path: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
         return folder_samples(path, columns)
     if path.suffix.lower() in (*LISTS, *TABLES):
         return listed(path, columns)
-    if path.suffix.lower() in PICTURES:
+    if path.suffix.lower() in PICTURES and path.is_file():
         return iter([Sample(printable(path.name), path, _reference_beside(path))])
     raise UserError(f"{path}: neither a folder, a list ({', '.join((*LISTS, *TABLES))}) "
                     f"nor a picture ({', '.join(PICTURES)}).")
@@ -73,9 +73,13 @@ def _indexed(folder: Path, root: Path, subset: str, columns: Columns) -> Iterato
 
 
 def visible(folder: Path, *, folders: bool) -> list[Path]:
-    """What lies directly in a folder, sorted, without hidden names: its folders, or all else, dangling links too."""
+    """What lies directly in a folder, sorted, without hidden names: its folders, or all else, dangling links too.
+
+    Pipes are left out: whoever opens one waits, perhaps forever.
+    """
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir() == folders)
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir() == folders
+                      and not path.is_fifo())
     except OSError as e:
         raise UserError(f"{folder}: cannot be listed ({e.strerror}).") from e
 

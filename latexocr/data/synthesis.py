@@ -22,6 +22,7 @@ import numpy as np
 from latexocr.data.degrade import DEGRADATIONS, degrade_picture
 from latexocr.data.fonts import FONTS, available_fonts
 from latexocr.data.hands import load_hands, write
+from latexocr.data.text import decoded
 from latexocr.data.typeset import BODY_SIZES, draw
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
@@ -72,10 +73,10 @@ def read_formulas(path: Path) -> list[str]:
     plain = path.name.removesuffix(".gz")
     try:
         content = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
-        lines = content.decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as e:
+    except (OSError, EOFError, zlib.error) as e:
         raise UserError(f"{path}: cannot be read ({getattr(e, 'strerror', '') or e}). Expected formulas, one a line, "
                         "as text or as .jsonl with 'latex', perhaps .gz.") from e
+    lines = decoded(content, path).split("\n")
     if plain.endswith((".jsonl", ".json")):
         lines = [_latex(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
     formulas = [formula for line in lines if (formula := unwrap(line).strip())]

@@ -24,9 +24,15 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
     """
     try:
         content = path.read_bytes()
-        text = content.decode(next((name for mark, name in MARKS if content.startswith(mark)), encoding))
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}).") from e
+    return decoded(content, path, encoding)
+
+
+def decoded(content: bytes, path: Path, encoding: str = "utf-8") -> str:
+    """The text of a file's content, as `read_text` reads it; `path` is only named."""
+    try:
+        text = content.decode(next((name for mark, name in MARKS if content.startswith(mark)), encoding))
     except UnicodeDecodeError as e:
         raise UserError(f"{path}: not {e.encoding} text ({e.reason} at byte {e.start}). Convert it, for example with "
                         "`iconv -f LATIN1 -t UTF-8`.") from e
