@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("kills", "how"), [("16", "KILL"), ("4", "INT")])
+@pytest.mark.parametrize(("kills", "how"), [("12", "KILL"), ("3", "INT")])
 def test_what_was_read_before_a_kill_is_neither_lost_nor_read_again(kills, how):
     script = Path(__file__).parent / "kills.py"
     done = subprocess.run([sys.executable, script, kills, how], capture_output=True, text=True)
