@@ -121,17 +121,19 @@ def test_sizes_are_scored_each_and_recorded(worker, tmp_path, capsys):
 
 
 def test_speeds_are_compared_with_the_first_and_answers_with_the_shipped_ones():
-    rows = [{"latexocr": (0.1, 0.1, "a"), "pix2tex": (1.0, 0.5, "x"), "pix2tex, cached": (0.5, 0.2, "x")},
-            {"latexocr": (0.3, 0.1, "a"), "pix2tex": (3.0, 0.5, "x"), "pix2tex, cached": (0.5, 0.2, "y")}]
+    rows = [{"latexocr": (0.2, 0.2, ["a", "b"]), "pix2tex": (2.0, 1.0, ["x", "y"]),
+             "pix2tex, cached, together": (1.0, 0.4, ["x", "y"])},
+            {"latexocr": (0.4, 0.1, ["c"]), "pix2tex": (4.0, 0.5, ["z"]),
+             "pix2tex, cached, together": (0.8, 0.5, ["?"])}]
     assert peers.summary(rows) == {
-        "clock_seconds": {"latexocr": 0.2, "pix2tex": 2.0, "pix2tex, cached": 0.5},
-        "times_clock": {"latexocr": 1.0, "pix2tex": 10.0, "pix2tex, cached": 2.5},
-        "processor_seconds": {"latexocr": 0.1, "pix2tex": 0.5, "pix2tex, cached": 0.2},
-        "times_processor": {"latexocr": 1.0, "pix2tex": 5.0, "pix2tex, cached": 2.0},
+        "n": 3, "clock_seconds": {"latexocr": 0.2, "pix2tex": 2.0, "pix2tex, cached, together": 0.6},
+        "times_clock": {"latexocr": 1.0, "pix2tex": 10.0, "pix2tex, cached, together": 3.0},
+        "processor_seconds": {"latexocr": 0.1, "pix2tex": 0.5, "pix2tex, cached, together": 0.3},
+        "times_processor": {"latexocr": 1.0, "pix2tex": 5.0, "pix2tex, cached, together": 3.0},
         "answers_that_the_cache_changes": 1}
 
 
 def test_the_time_of_a_worker_is_counted(worker):
     """The worker of this picture computes until its process has had a second of the processor."""
-    clock, processor, said = peers.timed(peers.Pix2tex(worker, 0), sample("a", 60))
-    assert said == "60,30,cached" and clock > 0.5 and processor > 0.9
+    clock, processor, said = peers.timed(peers.Pix2tex(worker, 0), [sample("a", 60)])
+    assert said == ["60,30,cached"] and clock > 0.5 and processor > 0.9

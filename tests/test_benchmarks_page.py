@@ -1,0 +1,16 @@
+"""benchmarks/README.md names every script, suite and result that lies there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+def test_every_script_suite_and_result_is_named():
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    scripts = [path.name for path in FOLDER.iterdir() if path.suffix in (".py", ".sh", ".yml")]
+    suites = [path.stem for path in (FOLDER / "suites").glob("*.json")]
+    results = [path.name for path in (FOLDER / "results").iterdir() if path.is_dir()]
+    assert min(map(len, (scripts, suites, results))) > 0
+    assert [name for name in (*scripts, *suites, *results) if f"`{name}`" not in page] == []
