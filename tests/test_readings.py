@@ -4,6 +4,7 @@ name."""
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,6 +294,19 @@ def test_a_real_model_is_read_again_alone_and_damaged(data, tiny_model, capsys):
     starts = json.loads(Path("o/run.json").read_text())
     assert set(starts) == {"base", "base.again", "base.alone", "base.robust", "right"}
     assert cli.main(command) == 0 and capsys.readouterr().out == out, "scored again, not read again"
+
+
+@pytest.mark.skipif(shutil.which("latex") is None, reason="needs TeX")
+def test_drawings_are_scored_and_compared_where_asked_for(data, capsys):
+    command = ["bench", "--data", "data", "--base", "two.jsonl", "--tuned", "right.jsonl", "--out", "o", "--layout"]
+    assert cli.main(command) == 0
+    report = json.loads(Path("o/report.json").read_text())
+    same = {name: next(s["value"] for s in scores if s["metric"] == "layout_same")
+            for name, scores in report["scores"].items()}
+    assert same == {"base": pytest.approx(0.6), "tuned": 1}
+    assert [c["metric"] for c in report["comparisons"]["tuned"]] == [s["metric"] for s in report["scores"]["base"]]
+    assert report["comparisons"]["tuned"][-1]["delta"] == pytest.approx(0.4)
+    assert "layout same ↑ %" in capsys.readouterr().out
 
 
 def test_the_help_says_how_often_a_picture_is_damaged(capsys):
