@@ -6,11 +6,12 @@ has finished. Knows nothing of pictures or formulas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedTokenizerBase
 
 LOOP, PERIOD = 72, 12
 """An answer goes in circles when its last 72 tokens repeat a piece of at most 12, six times or more."""
@@ -61,6 +62,28 @@ class ChosenProbabilities:
 
         self._settle(answers[:, -1])
         return torch.cat(self._chosen, dim=1)
+
+
+class Pieces:
+    """A streamer that writes an answer as it grows. (That of transformers waits for a space, and LaTeX has few.)"""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, write: Callable[[str], None]) -> None:
+        self._tokenizer, self._write = tokenizer, write
+        self._asked, self._written = False, ""
+        self._tokens: list[int] = []
+
+    def put(self, value: torch.Tensor) -> None:
+        """The prompt at first, then one token after the other."""
+        if not self._asked:
+            self._asked = True
+            return
+        self._tokens += value.flatten().tolist()
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        self._write(text[len(self._written):])
+        self._written = text
+
+    def end(self) -> None:
+        """Nothing is held back."""
 
 
 def loop_end(tokens: Sequence[object]) -> int | None:

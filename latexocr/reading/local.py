@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from latexocr.errors import UserError
 from latexocr.reading import BATCH, GenerateConfig, ernie_remote
 from latexocr.reading.confidence import Calibration, confidence, read_calibration
 from latexocr.reading.conversation import PROMPT, conversation, formula, prompt_names, prompt_text
-from latexocr.reading.decoding import ChosenProbabilities, Loops
+from latexocr.reading.decoding import ChosenProbabilities, Loops, Pieces
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, model_type, needs_remote_code, render, resolve, tuned_with
 from latexocr.records import Prediction, Sample, failure
@@ -198,6 +198,14 @@ class LocalReader:
             while window := list(itertools.islice(samples, WINDOW * size)):
                 yield from self._read_window(window, list(pool.map(prepared, window)))
 
+    def stream(self, sample: Sample, write: Callable[[str], None]) -> Prediction:
+        """The prediction of one sample, whose reply is written piece by piece as the model says it."""
+        picture = prepared(sample)
+        if isinstance(picture, Exception):
+            return failure(sample, picture)
+        tokens, probabilities = self._generate([picture], Pieces(self.processor.tokenizer, write))
+        return self._prediction(sample, tokens[0], probabilities[0])
+
     def _read_window(self, samples: list[Sample], pictures: list[Image | UserError]) -> Iterator[Prediction]:
         """Predictions of a window: batches of like size, handed on as soon as all before them are there."""
         done = {i: failure(samples[i], p) for i, p in enumerate(pictures) if isinstance(p, Exception)}
@@ -224,7 +232,8 @@ class LocalReader:
         half = len(samples) // 2
         return (self._read_batch(samples[:half], pictures[:half]) + self._read_batch(samples[half:], pictures[half:]))
 
-    def _generate(self, pictures: list[Image]) -> tuple[list[list[int]], list[list[float]]]:
+    def _generate(self, pictures: list[Image],
+                  streamer: Pieces | None = None) -> tuple[list[list[int]], list[list[float]]]:
         """New tokens of each picture, those of a loop cut short without an end token; and their log probabilities."""
         import torch
 
@@ -239,7 +248,8 @@ class LocalReader:
             torch.manual_seed(config.seed)
         with torch.inference_mode():
             tokens = self.model.generate(**inputs, **sampling, max_new_tokens=config.max_tokens,
-                                         logits_processor=[chosen], stopping_criteria=[loops])
+                                         logits_processor=[chosen], stopping_criteria=[loops],
+                                         streamer=streamer)
         answers = tokens[:, prompt:]
         cut = [answer[:loops.ended.get(row)] for row, answer in enumerate(answers.tolist())]
         return cut, chosen.of(answers).tolist()

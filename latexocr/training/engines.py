@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from latexocr.training.towers import attend_together
 
 LONGEST = 4096
 """Tokens of picture, prompt and answer together, as Unsloth wants to know them beforehand."""
+IN_FULL = ("patch_embed.proj", "lm_head")
+"""Layers that stay in 16 bits: ERNIE's tower turns its pixels into the number format of the first."""
 
 
 def choose(config: TrainConfig) -> str:
@@ -87,7 +92,7 @@ def _plain_base(base: Path, config: TrainConfig) -> Any:
     from transformers import BitsAndBytesConfig
 
     four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-                                   bnb_4bit_compute_dtype=getattr(torch, dtype))
+                                   bnb_4bit_compute_dtype=getattr(torch, dtype), llm_int8_skip_modules=list(IN_FULL))
     model = load_weights(base, dtype=dtype, trust_remote_code=config.trust_remote_code,
                          quantization_config=four_bits, device_map={"": device})
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=config.gradient_checkpointing)
@@ -104,6 +109,32 @@ def _unsloth_base(base: Path, config: TrainConfig) -> Any:
         str(base), load_in_4bit=config.bits == 4, max_seq_length=LONGEST, trust_remote_code=config.trust_remote_code,
         use_gradient_checkpointing=_unsloth_checkpointing(config), **remote)
     return model
+
+
+def reading_mode(engine: str, config: TrainConfig) -> Callable[[Any], AbstractContextManager[None]]:
+    """In its context a model in training reads pictures; after it, it learns as before."""
+    return partial(_unsloth_reads, config=config) if engine == "unsloth" else _plain_reads
+
+
+@contextmanager
+def _plain_reads(model: Any) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def _unsloth_reads(model: Any, config: TrainConfig) -> Iterator[None]:
+    from unsloth import FastVisionModel
+
+    FastVisionModel.for_inference(model)
+    try:
+        yield
+    finally:
+        FastVisionModel.for_training(model, use_gradient_checkpointing=_unsloth_checkpointing(config))
 
 
 def _unsloth_checkpointing(config: TrainConfig) -> str | bool:

@@ -18,6 +18,9 @@ from latexocr.training.collate import Example
 from latexocr.training.pictures import Prepared, prepare_all, refuse_unreadable
 from latexocr.training.settings import TrainConfig
 
+FEWEST = 30
+"""Held-out samples below which they would tell nothing."""
+
 
 @dataclass(frozen=True)
 class Material:
@@ -36,6 +39,16 @@ def given(samples: Sequence[Sample] | None, spec: str, name: str, *, optional: b
             return []
         raise UserError(f"No {name} to train on: give --{name} SPEC (a folder, a JSON-lines file, crohme:FOLDER ...).")
     return load(spec) if samples is None else list(samples)
+
+
+def divided(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
+    """The samples to learn from and those held out, all of a formula on one side; none where those would be few."""
+    from latexocr.data.splits import split
+
+    if not config.held_out or len(samples) * config.held_out < FEWEST:
+        return samples, []
+    parts = split(samples, 1 - config.held_out, by="formula", seed=config.seed)
+    return parts.train, parts.test
 
 
 def material(samples: Sequence[Sample], config: TrainConfig) -> Material:
@@ -72,6 +85,6 @@ def overlap(watched: Sequence[Sample], learned: Sequence[Sample]) -> dict[str, A
     if not watched:
         return None
     found = compare(watched, learned)
-    if found.contaminated:
+    if found.contaminated and os.environ.get("RANK", "0") == "0":  # Of several processes, one says it.
         print(f"latexocr: the loss on eval_data will be too good: {found.sentence()}", file=sys.stderr)
     return {"sentence": found.sentence(), "contaminated": found.contaminated, **found.counts}

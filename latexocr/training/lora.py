@@ -1,8 +1,8 @@
 """LoRA on a vision-language model: through Unsloth where a CUDA GPU and Unsloth are there, with plain PEFT otherwise.
 
 Takes a TrainConfig and samples, gives the folder of an adapter. Both engines get the same batches, from `collate`, in
-the same order, from `batches`, and TRL's trainer. Knows nothing of metrics: whether the tuned model is better is for
-the benchmark to say.
+the same order, from `batches`, and TRL's trainer. Whether the tuned model is better than its base is for the benchmark
+to say.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from latexocr.reading.conversation import prompt_names, prompt_text
 from latexocr.reading.inputs import copy_processor, load_processor, model_type, resolve
 from latexocr.reading.local import end_tokens
 from latexocr.records import Sample
-from latexocr.training import engines, examples, record
+from latexocr.training import engines, examples, memory, record
 from latexocr.training.collate import Collator, positions_of
 from latexocr.training.settings import NOT_SETTINGS, TrainConfig
 from latexocr.training.trainer import Plan, trainer_of
+from latexocr.training.trial import Trial
 
 
 def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
@@ -34,30 +35,65 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     engine = engines.choose(config)
     base = _base(config)
     config = replace(config, prompt=config.prompt or prompt_names(model_type(base))[0])
-    prompt = prompt_text(config.prompt)
     samples = examples.given(samples, config.data, "data")
     eval_samples = examples.given(eval_samples, config.eval_data, "eval_data", optional=True)
+    if not eval_samples:
+        samples, eval_samples = examples.divided(samples, config)
     made = [examples.material(some, config) for some in (samples, eval_samples)]
     processor = load_processor(base, trust_remote_code=config.trust_remote_code)
     learned = examples.usable(made[0], config, processor.tokenizer)
     watched = examples.usable(made[1], config, processor.tokenizer) if eval_samples else []
-    claim = record.claim(config.out, _settings(config, samples, eval_samples))
+    claim = _claim(config, _settings(config, samples, eval_samples), {
+        "backend": engine, "base": str(base), "n": len(learned), "n_eval": len(watched),
+        "left_out": len(samples) - len(learned), "overlap": examples.overlap(eval_samples, samples)})
     if claim.finished:
         return config.out
-    record.note(config.out, {"backend": engine, "base": str(base), "n": len(learned), "n_eval": len(watched),
-                             "left_out": len(samples) - len(learned),
-                             "overlap": examples.overlap(eval_samples, samples)})
     model = engines.with_adapter(engine, base, config, processor)
-    collator = Collator(processor, [*learned, *watched], end_tokens(model, processor), prompt,
-                        positions_of(model.get_base_model()))
-    trainer = trainer_of(model, collator, Plan.of(collator, config, len(learned)), config, engine)
+    ends, prompt = end_tokens(model, processor), prompt_text(config.prompt)
+    collator = Collator(processor, [*learned, *watched], ends, prompt, positions_of(model.get_base_model()))
+    trial = Trial.of(eval_samples, samples, processor, ends, prompt, engines.reading_mode(engine, config))
+    trainer = trainer_of(model, collator, Plan.of(collator, config, len(learned)), config, engine, trial)
     started = time()
-    trainer.train(resume_from_checkpoint=str(claim.checkpoint) if claim.checkpoint else None)
-    _save(trainer.accelerator.unwrap_model(trainer.model), base, config)
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    record.finish(config.out, {"seconds": round(time() - started, 1), "steps": trainer.state.global_step,
-                               "first_loss": losses[0], "last_loss": losses[-1]})
+    if not _ran(trainer, claim.checkpoint):
+        raise UserError(memory.advice(trainer, collator, config))
+    if trainer.is_world_process_zero():
+        _save(trainer.accelerator.unwrap_model(trainer.model), base, config)
+        record.finish(config.out, {"seconds": round(time() - started, 1), **_outcome(trainer.state)})
+    trainer.accelerator.wait_for_everyone()
     return config.out
+
+
+def _claim(config: TrainConfig, settings: dict[str, Any], facts: dict[str, Any]) -> record.Claim:
+    """The folder, claimed once for all processes of the run."""
+    import torch
+    from accelerate import PartialState
+
+    state = PartialState(cpu=config.device == "cpu" or not torch.cuda.is_available())
+    if state.is_main_process:
+        claim = record.claim(config.out, {**settings, "processes": state.num_processes})
+        if not claim.finished:
+            record.note(config.out, facts)
+    state.wait_for_everyone()
+    return claim if state.is_main_process else record.claimed(config.out)
+
+
+def _ran(trainer: Any, checkpoint: Path | None) -> bool:
+    """Whether the training came to its end; False where a GPU's memory did not suffice, all of it free again."""
+    import torch
+
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError:
+        return False
+    return True
+
+
+def _outcome(state: Any) -> dict[str, Any]:
+    """What a finished training's record says of it."""
+    losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
+    best = Path(state.best_model_checkpoint).name if state.best_model_checkpoint else None
+    return {"steps": state.global_step, "first_loss": losses[0], "last_loss": losses[-1], "best_checkpoint": best,
+            "best_edit_distance": state.best_metric}
 
 
 def _base(config: TrainConfig) -> Path:

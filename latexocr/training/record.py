@@ -48,6 +48,11 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> Claim:
     return Claim(finished=False, checkpoint=last_checkpoint(folder))
 
 
+def claimed(folder: Path) -> Claim:
+    """What a folder holds that another process of this run has claimed."""
+    return Claim(bool(read(folder)["finished"]), last_checkpoint(folder))
+
+
 def note(folder: Path, facts: Mapping[str, Any]) -> None:
     """Add facts to the record."""
     _write(folder / RUN, {**read(folder), **facts})

@@ -11,7 +11,7 @@ from typing import Literal
 
 from latexocr.reading.inputs import BUILTIN
 
-NOT_SETTINGS = {"out", "workers", "save_steps", "download"}
+NOT_SETTINGS = {"out", "workers", "download", "log_to"}
 """Fields that do not change what is learned: a run may go on with others."""
 
 
@@ -26,7 +26,9 @@ class TrainConfig:
     out: Path = Path("runs/tuned")
     """Folder of the adapter, its record (run.json) and its loss (log.jsonl)."""
     eval_data: str = ""
-    """Pictures whose loss is shown at every checkpoint; they are not learned from. Empty: none."""
+    """Pictures that are read at every checkpoint and not learned from: the best checkpoint is kept. Empty: held_out."""
+    held_out: float = 0.02
+    """Part of the formulas of `data` kept for that where there is no eval_data: with 30 pictures or more; 0: none."""
     prompt: str = ""
     """Name of the question that goes with a picture (reading/conversation.py); empty: the base model's first."""
     spelling: Literal["canonical", "reference"] = "canonical"
@@ -85,7 +87,9 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where plain PEFT trains."""
     save_steps: int = 200
-    """Steps from one checkpoint to the next."""
+    """Steps from one checkpoint to the next; at each the watched pictures are read."""
+    log_to: Literal["tensorboard", "trackio", "wandb", "none"] = "tensorboard"
+    """Where curves go beside log.jsonl. `tensorboard --logdir OUT` shows the first."""
     workers: int | None = None
     """Processes that prepare pictures; by default up to 8 on a GPU and none on a CPU."""
     download: bool = False

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from latexocr.reading import ernie_remote
-from latexocr.training import batches
+from latexocr.training import batches, watch
 from latexocr.training.collate import IGNORED, Collator
 from latexocr.training.settings import TrainConfig
-from latexocr.training.watch import loss_log
+from latexocr.training.trial import BEST, Trial
 
 LOG_STEPS = 10
 
@@ -30,6 +30,7 @@ class Plan:
     watched: list[int]
     steps: int
     """Optimiser steps."""
+    pictures_a_step: int
 
     @classmethod
     def of(cls, collator: Collator, config: TrainConfig, count: int) -> Plan:
@@ -39,21 +40,24 @@ class Plan:
         sizes = [example.picture.width * example.picture.height for example in collator.examples[:count]]
         learned = batches.order(collator.lengths()[:count], sizes, batch=config.batch, step=step, steps=steps,
                                 seed=config.seed)
-        return cls(learned, list(range(count, len(collator.examples))), steps)
+        return cls(learned, list(range(count, len(collator.examples))), steps, step)
 
 
-def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, engine: str) -> Any:
-    """A trainer over example numbers, in the plan's order."""
+def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, engine: str, trial: Trial) -> Any:
+    """A trainer over example numbers, in the plan's order; the trial says at which checkpoint the model reads best."""
     from datasets import Dataset
+    from transformers import PrinterCallback
     from trl import SFTTrainer
 
     remote = type(collator.processor).__name__ == ernie_remote.PROCESSOR
-    trainer = _with_remote_loss(SFTTrainer) if remote else SFTTrainer
-    return trainer(
+    trainer = watch.watched(_with_remote_loss(SFTTrainer) if remote else SFTTrainer, trial, plan.pictures_a_step)
+    made = trainer(
         model=model, args=_arguments(model, plan, config, engine), data_collator=collator,
         processing_class=collator.processor, train_dataset=Dataset.from_dict({"sample": plan.learned}),
         eval_dataset=Dataset.from_dict({"sample": plan.watched}) if plan.watched else None,
-        callbacks=[loss_log(config.out / "log.jsonl")])
+        callbacks=watch.callbacks(config.out / "log.jsonl", trial))
+    made.remove_callback(PrinterCallback)
+    return made
 
 
 def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
@@ -64,7 +68,8 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
     workers = config.workers if config.workers is not None else min(8, (os.cpu_count() or 2) - 1) if on_gpu else 0
     bf16 = on_gpu and torch.cuda.is_bf16_supported()
     arguments = SFTConfig(
-        output_dir=str(config.out / "checkpoints"), seed=config.seed, data_seed=config.seed, report_to="none",
+        output_dir=str(config.out / "checkpoints"), seed=config.seed, data_seed=config.seed,
+        report_to=watch.curves(config), disable_tqdm=True, ddp_find_unused_parameters=False,
         learning_rate=config.learning_rate, lr_scheduler_type=config.schedule, warmup_steps=config.warmup,
         weight_decay=config.weight_decay, optim=_optimizer(config.optimizer, on_gpu), max_steps=plan.steps,
         train_sampling_strategy="sequential",
@@ -75,6 +80,7 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
         save_strategy="steps", save_steps=config.save_steps, save_total_limit=2,
         logging_steps=LOG_STEPS, logging_first_step=True,
         eval_strategy="steps" if plan.watched else "no", eval_steps=config.save_steps,
+        load_best_model_at_end=bool(plan.watched), metric_for_best_model=f"eval_{BEST}", greater_is_better=False,
         prediction_loss_only=True, dataloader_num_workers=workers, dataloader_pin_memory=on_gpu,
         dataloader_persistent_workers=workers > 0, dataloader_prefetch_factor=4 if workers else None,
         # The batches are ours: the trainer must neither cut nor rewrite them, nor drop the column they are named by.
