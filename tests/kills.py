@@ -128,7 +128,7 @@ class Trial:
         self.server.answer.asked.clear()
         pid = start(self.arguments)
         if random.random() < 0.5:
-            time.sleep(random.uniform(0, seconds))
+            time.sleep(random.uniform(0, 1.5 * seconds))
         else:
             self._wait_for(random.randint(len(before), PICTURES), pid)
             time.sleep(random.uniform(0, 0.03))
