@@ -39,7 +39,7 @@ def write(folder: Path, n: int, seed: int) -> str:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    done = script("fit", folder, write(folder, 4000, 1))
+    done = script("fit", folder, write(folder, 3000, 1))
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -48,7 +48,7 @@ def test_the_curve_that_made_the_answers_is_found_again(model):
     found = read_calibration(model)
     assert (found.intercept, found.slope) == pytest.approx((TRUE.intercept, TRUE.slope), abs=0.25)
     told = json.loads((model / "calibration.json").read_text())
-    assert told["n"] == 4000
+    assert told["n"] == 3000
     assert told["ece_held_out_in_10_folds"] < 0.03 < told["ece_of_the_geometric_mean"]
 
 
@@ -69,6 +69,14 @@ def test_other_answers_are_reported_before_and_after(model, tmp_path):
 def test_what_is_missing_is_said(words, said, tmp_path):
     done = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_odd_confidences_are_refused(tmp_path):
+    pair = write(tmp_path, 40, 4)
+    file = Path(pair.partition("=")[0])
+    file.write_text(file.read_text().replace('"stop": "end"', '"stop": "end", "confidence": "high"', 1))
+    done = script("fit", tmp_path, pair)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "confidence" in done.stderr
 
 
 def test_too_few_answers_of_a_kind_are_refused(tmp_path):
