@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -47,6 +48,12 @@ def test_formulas_become_mathml(latex, there):
 def test_what_cannot_be_shown_gives_none_or_mathematics(latex):
     shown = mathml(latex)
     assert shown is None or "unknowncommand" not in shown
+
+
+def test_a_formula_of_a_million_characters_is_not_waited_for():
+    start = time.perf_counter()
+    assert mathml("x+" * 500_000 + "y") is None and time.perf_counter() - start < 1
+    assert mathml("x+" * 100 + "y") is not None
 
 
 @settings(max_examples=150, deadline=None)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 WIDEST, HIGHEST = 900, 420
 """Pixels of an embedded picture; larger ones are shrunk, so that a page of thousands stays a few megabytes."""
+LONGEST_SHOWN = 10_000
+"""Characters of a formula that is drawn; one of a million would take a minute."""
 
 MATHML = frozenset((
     "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "mstyle", "merror", "mpadded",
@@ -82,7 +84,7 @@ def mathml(latex: str) -> Markup | None:
     from latex2mathml.converter import convert_to_element
     from markupsafe import Markup
 
-    if not latex.strip():
+    if not latex.strip() or len(latex) > LONGEST_SHOWN:
         return None
     # The syntax form looks the same and has fewer spellings: no labels, no \over. The last is for rows outside any.
     plain, given = (_in_known_environments(text) for text in (canonical(latex, Level.SYNTAX), latex))
