@@ -121,19 +121,25 @@ def json_line(prediction: Prediction, **more: Any) -> str:
 
 def append(path: Path, lines: Iterable[str]) -> None:
     """Append lines to a file as they come. A killed run loses at most the line that it was writing, a machine that
-    stops those of the last seconds."""
-    # Half a character, which no file can hold, is spelled as JSON spells it.
-    with path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        kept = time.monotonic()
-        try:
-            for line in lines:
-                file.write(line)
-                file.flush()
-                if time.monotonic() - kept > KEPT_EVERY_S:
-                    os.fsync(file.fileno())
-                    kept = time.monotonic()
-        finally:
-            os.fsync(file.fileno())
+    stops those of the last seconds. Raises UserError where they cannot be written."""
+    try:
+        # Half a character, which no file can hold, is spelled as JSON spells it.
+        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            kept = time.monotonic()
+            try:
+                for line in lines:
+                    file.write(line)
+                    file.flush()
+                    if time.monotonic() - kept > KEPT_EVERY_S:
+                        os.fsync(file.fileno())
+                        kept = time.monotonic()
+            finally:
+                os.fsync(file.fileno())
+    except BrokenPipeError:
+        raise  # of whoever shows the lines
+    except OSError as e:
+        raise UserError(f"{path}: cannot be written ({e.strerror or e}). What is there stays; make room, or give "
+                        "another --out.") from e
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:

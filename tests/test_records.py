@@ -43,6 +43,13 @@ def test_writing_appends_and_each_line_is_on_disk_before_the_next_is_asked_for(t
     assert [p.id for p in read_predictions(path)] == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize("place", ["/dev/full", "no/such/folder/p.jsonl", "."])
+def test_a_place_that_cannot_be_written_to_is_one_line(place):
+    with pytest.raises(UserError, match="cannot be written") as error:
+        write_predictions(Path(place), [Prediction("a", "x")])
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_a_line_that_a_killed_run_left_unfinished_is_left_out(tmp_path, cut):
     path = tmp_path / "p.jsonl"
