@@ -66,9 +66,10 @@ def random_model(config: Any, bits: int, device: str) -> Any:
     if bits == 4:
         from bitsandbytes.nn import Linear4bit, Params4bit
 
+        from latexocr.training.engines import IN_FULL
         from latexocr.training.targets import linear_layers
 
-        for name in linear_layers(model):
+        for name in (name for name in linear_layers(model) if not name.endswith(IN_FULL)):
             layer = model.get_submodule(name)
             four = Linear4bit(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta",
                               compute_dtype=dtype, quant_type="nf4")

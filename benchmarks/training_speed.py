@@ -136,7 +136,7 @@ def ours(options: Options, learned: Any, held: Any) -> tuple[Any, int]:
     lora.trainer_of = watched
     with tempfile.TemporaryDirectory() as folder:
         lora.train(TrainConfig(model=options.model, out=Path(folder) / "run", steps=steps, batch=options.batch,
-                               learning_rate=options.learning_rate, save_steps=10**9,
+                               learning_rate=options.learning_rate, save_steps=10**9, held_out=0,
                                backend=options.recipe.partition("-")[2]), learned)
     return made[0], options.batch
 

@@ -77,12 +77,24 @@ class StandIn(PreTrainedModel, GenerationMixin):
     def add_image_preprocess(self, processor: Any) -> None:
         self.image_preprocess = processor
 
+    def prepare_inputs_for_generation(self, input_ids: torch.Tensor, images: Any = None, token_type_ids: Any = None,
+                                      image_type_ids: Any = None, grid_thw: Any = None, **kwargs: Any) -> dict:
+        """Adds the type of the token to come, as the remote code does; without a cache, so all tokens come again."""
+        places = kwargs["position_ids"][..., :3]  # transformers lengthens what it takes for a row of tokens
+        steps = places[:, -1:] + torch.arange(1, input_ids.shape[1] - places.shape[1] + 1)[None, :, None]
+        new = input_ids.shape[1] - token_type_ids.shape[1]
+        return {"input_ids": input_ids, "attention_mask": kwargs.get("attention_mask"), "images": images,
+                "image_type_ids": image_type_ids, "grid_thw": grid_thw,
+                "position_ids": torch.cat([places, steps], dim=1),
+                "token_type_ids": torch.nn.functional.pad(token_type_ids, (0, new + 1))}
+
     def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, attention_mask: torch.Tensor,
                 images: torch.Tensor, token_type_ids: torch.Tensor, image_type_ids: torch.Tensor,
                 grid_thw: torch.Tensor, use_cache: bool | None = None, **rest: Any) -> Output:
         assert self.image_preprocess is not None and images.dtype == torch.uint8, "the model normalises raw patches"
         assert token_type_ids.shape[1] == input_ids.shape[1] + 1 and position_ids.shape == (*input_ids.shape, 3)
-        assert attention_mask.shape == input_ids.shape and "labels" not in rest
+        assert attention_mask is None or attention_mask.shape == input_ids.shape
+        assert "labels" not in rest
         assert len(images) == grid_thw.prod(1).sum() and len(image_type_ids) == len(grid_thw)
         places = input_ids == self.config.im_patch_id
         assert places.sum() * 4 == len(images) and (token_type_ids[:, :-1][places] == 1).all()

@@ -42,7 +42,8 @@ def base(tmp_path_factory) -> Path:
     auto_map = {name: f"ernie_stand_in.{kind}" for name, kind in classes.items()}
     (folder / "config.json").write_text(json.dumps({
         "model_type": "ernie4_5_moe_vl", "architectures": ["StandIn"], "auto_map": auto_map, "vocab_size": 320,
-        "hidden_size": 32, "im_patch_id": ids["<|IMAGE_PLACEHOLDER|>"], "tie_word_embeddings": False}))
+        "hidden_size": 32, "num_hidden_layers": 1, "im_patch_id": ids["<|IMAGE_PLACEHOLDER|>"],
+        "tie_word_embeddings": False}))
     (folder / "processor_config.json").write_text(json.dumps({
         "processor_class": "Ernie4_5_VLProcessor", "auto_map": {"AutoProcessor": auto_map["AutoProcessor"]}}))
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, "pad_token_id": 0}))
