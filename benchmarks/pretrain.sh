@@ -4,7 +4,7 @@
 #     benchmarks/pretrain.sh formulas.jsonl.gz runs/pretrain
 #     benchmarks/pretrain.sh formulas.jsonl.gz runs/trial --device cpu --no-compile --workers 1 --pixels-a-batch 200000
 #
-# Needs: `pip install '.[typeset]'`, `latex` and `dvipng` (the Debian packages are in .ci/run; for all the fonts also
+# Needs: `latex` and `dvipng` (the Debian packages are in .ci/run; for all the fonts also
 # texlive-fonts-extra, lmodern and texlive-plain-generic), and for the model that ships one H100 with 16 cores for half
 # an hour: the cores draw what the GPU reads. With `--hands FILE`, made by benchmarks/hands.py, it learns handwriting too.
 #
