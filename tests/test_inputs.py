@@ -71,6 +71,12 @@ def test_folders_that_are_links_are_followed_once(place):
     assert ids("s") == ["a.PNG", "b.png", "a-part/2.png", "link/a.PNG", "z/1.png", "z/y/x/deep.jpg"]
 
 
+def test_a_link_that_leads_nowhere_is_a_sample_and_a_pipe_is_none(place):
+    os.symlink("nowhere", "t/b.png")
+    os.mkfifo("t/c.png")
+    assert ids("t") == ["a.PNG", "b.png"]
+
+
 def test_an_index_says_what_is_in_its_folder(place):
     Path("s/z/metadata.jsonl").write_text('{"file_name": "1.png"}\n{"id": "two", "file_name": "y/x/deep.jpg"}\n')
     assert ids("s") == ["a.PNG", "b.png", "a-part/2.png", "z/1.png", "z/two"]

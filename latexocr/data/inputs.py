@@ -176,7 +176,8 @@ def _walk(folder: Path, within: str, above: tuple[tuple[int, int], ...]) -> Iter
                 if entry.is_dir():
                     folders.append(entry.name)
                 elif entry.name.lower().endswith(PICTURES):
-                    pictures.append(entry.name)
+                    if entry.is_file() or entry.is_symlink():  # a pipe would be waited for without end
+                        pictures.append(entry.name)
                 elif entry.name in INDEXES:
                     indexes.append(entry.name)
     except OSError as e:
