@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from time import time
+from time import monotonic, sleep, time
 from typing import Any
 
 from latexocr import provenance
@@ -25,6 +25,8 @@ from latexocr.provenance import write_text
 from latexocr.reading.inputs import resolve
 from latexocr.records import Sample
 
+LET_GO_S = 1.0
+"""Seconds that a folder is waited for."""
 EDGE = 1 << 20
 """Bytes read from either end of each file of a model folder: trained weights differ there; 50 GB need not be read."""
 
@@ -148,13 +150,24 @@ def alone(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    import fcntl
-
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(handle, folder)
         yield
-    except BlockingIOError as e:
-        raise UserError(f"{folder}: another latexocr is writing there now. Wait for it, or give another --out.") from e
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    """Lock a folder. What was killed a moment ago may hold it for another: a program that it had just started."""
+    import fcntl
+
+    end = monotonic() + LET_GO_S
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            if monotonic() > end:
+                raise UserError(f"{folder}: another latexocr is writing there now. Wait for it, or give another --out."
+                                ) from e
+            sleep(0.05)
