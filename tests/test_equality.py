@@ -79,7 +79,8 @@ SYNTAX: Pairs = {
     "braces around an ordinary symbol, or between ordinary symbols": [
         ("{x}", "x"), ("a{b}c", "abc"), ("{{a}}", "a"), ("{a}^2", "a^2"), ("({x})", "(x)"), ("a{b+c}d", "ab+cd"),
         ("f{(x)}", "f(x)"),
-        (r"{\frac12}x", r"\frac12x"), ("{-1}", "-1"), ("x{}", "x"), ("a{}b", "ab"), (r"{\alpha}_1", r"\alpha_1")],
+        (r"{\frac12}x", r"\frac12x"),
+        (r".{{}\stackrel ab}", r".\stackrel ab"), ("{-1}", "-1"), ("x{}", "x"), ("a{}b", "ab"), (r"{\alpha}_1", r"\alpha_1")],
     "order of scripts": [("x_i^2", "x^2_i"), (r"\sum_{i}^{n}", r"\sum^{n}_{i}"), (r"\int_0^1", r"\int^1_0"),
         ("x_a'", "x'_a"),
                          (r"\sum\limits_a^b", r"\sum\limits^b_a")],
@@ -285,6 +286,7 @@ LENIENT: Pairs = {
         ("⋯", r"\ldots"), (r"x^{\ldots}", r"x^{\cdots}")],
     "final punctuation": [("x=1.", "x=1"), ("x,", "x"), ("x;", "x"), (r"x\,.", "x"), ("x.", "x,"),
         (r"\begin{aligned}a&=b\end{aligned}.", "a=b"),
+        (r"\begin{array}{l}a\\b.\end{array}.", r"a\\b"), (r"\begin{aligned}a\\b;\\\end{aligned},.", r"a\\b"),
         ("a=b,", "a=b"), ("a=b.", "a=b,"), (r"a=b\,.", "a=b"), (r"a=b\quad,", "a=b"), (r"\frac ab.", r"\frac ab"),
         ("x^2;", "x^2"), ("f(x).", "f(x)"), ("x,.", "x"),
         (r"\begin{aligned}a\\b.\end{aligned}", r"\begin{aligned}a\\b\end{aligned}"),

@@ -23,10 +23,10 @@ CONCERNED = re.compile(
 
 def lenient(nodes: Nodes) -> Nodes:
     """What is meant by a formula of the visual level, as far as such differences go."""
-    meant = list(_lenient(nodes))
-    while meant and type(meant[-1]) is Atom and meant[-1].text in (".", ",", ";", "\\\\"):
-        meant.pop()
-    return visual(tuple(meant))  # without its punctuation, an alignment may stand alone
+    meant = visual(_lenient(nodes))
+    while meant and type(meant[-1]) is Atom and meant[-1].text in (".", ",", ";"):
+        meant = visual(meant[:-1])  # without its punctuation, an alignment may stand alone, and end in some of its own
+    return meant
 
 
 def _lenient(nodes: Nodes) -> Nodes:

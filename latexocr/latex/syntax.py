@@ -111,7 +111,7 @@ def _edges(body: Nodes) -> tuple[str, str]:
 
 def _without_braces(nodes: list[Node], before: str) -> Nodes:
     """A list without the braces that change nothing."""
-    nodes = _without_empty_groups(nodes, before)
+    start, nodes = before, _without_empty_groups(nodes, before)
     out: list[Node] = []
     for at, node in enumerate(nodes):
         if type(node) is Group and node.body and not _needs_braces(node.body, before, nodes, at):
@@ -120,7 +120,7 @@ def _without_braces(nodes: list[Node], before: str) -> Nodes:
         else:
             out.append(node)
             before = before if is_space(node) else _class(node)
-    return tuple(out)
+    return tuple(_without_empty_groups(out, start))  # those that stood at the head of a group, too
 
 
 def _without_empty_groups(nodes: list[Node], before: str) -> list[Node]:
