@@ -140,10 +140,15 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tuned, tiny_
     ([Sample("a", Path("gone.png"), "x")], {"skip_unreadable": True}, "None of 1"),
     ([replace(drawn(1)[0], latex=None)], {}, "None of 1"),
     (drawn(3), {"max_tokens": 0}, "None of 3"),
+    (drawn(3), {"batch": 0}, "--batch is 0; expected at least 1"),
+    (drawn(3), {"learning_rate": float("nan")}, "--learning-rate is nan"),
+    (drawn(3), {"warmup": 5}, "--warmup is 5; expected 0 to 1"),
+    (drawn(3), {"bits": 4}, "--bits 16"),
+    (drawn(3), {"prompt": "nope"}, "There are: instruction, task"),
     (drawn(3), {"backend": "unsloth"}, "--backend peft"),
     (drawn(3), {"model": "no/such/model"}, "no/such/model"),
-], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "unsloth without GPU",
-        "no model"])
+], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "no batch", "no rate",
+        "warm-up in steps", "4 bits without GPU", "no prompt", "unsloth without GPU", "no model"])
 def test_what_cannot_be_trained_is_one_line(tiny_model, tmp_path, samples, options, said):
     import torch
 

@@ -20,7 +20,7 @@ from latexocr.reading.local import end_tokens
 from latexocr.records import Sample
 from latexocr.training import engines, examples, memory, record
 from latexocr.training.collate import Collator, positions_of
-from latexocr.training.settings import NOT_SETTINGS, TrainConfig
+from latexocr.training.settings import NOT_SETTINGS, TrainConfig, refuse_odd
 from latexocr.training.trainer import Plan, trainer_of
 from latexocr.training.trial import Trial
 
@@ -32,6 +32,7 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     `samples` and `eval_samples` take the place of `config.data` and `config.eval_data`.
     Raises UserError where the data, the model or the folder cannot be used.
     """
+    refuse_odd(config)
     engine = engines.choose(config)
     base = _base(config)
     config = replace(config, prompt=config.prompt or prompt_names(model_type(base))[0])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from latexocr.errors import UserError
 from latexocr.reading.inputs import BUILTIN
 
 NOT_SETTINGS = {"out", "workers", "download", "log_to"}
@@ -96,3 +97,18 @@ class TrainConfig:
     """Let the base model be fetched from the hub."""
     trust_remote_code: bool = False
     """Run Python code that the base model's folder brings. Only for models you trust as you trust a program."""
+
+
+BOUNDS = {"rank": (1, None), "alpha": (1, None), "batch": (1, None), "accumulation": (1, None), "steps": (1, None),
+          "save_steps": (1, None), "max_tokens": (0, None), "workers": (0, None), "learning_rate": (0, None),
+          "weight_decay": (0, None), "epochs": (0, None), "warmup": (0, 1), "dropout": (0, 1), "held_out": (0, 1)}
+"""Least and greatest value of a field; None: no such bound."""
+
+
+def refuse_odd(config: TrainConfig) -> None:
+    """Raise a UserError naming the first number that no training can have."""
+    for name, (least, most) in BOUNDS.items():
+        value = getattr(config, name)
+        if value is not None and not (value >= least and (most is None or value <= most)):
+            expected = f"at least {least}" if most is None else f"{least} to {most}"
+            raise UserError(f"--{name.replace('_', '-')} is {value}; expected {expected}.")
