@@ -5,6 +5,7 @@ Takes the model between two steps and hands it back as it was. Knows nothing of 
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -46,9 +47,10 @@ class Trial:
     @classmethod
     def of(cls, watched: Sequence[Sample], learned: Sequence[Sample], processor: ProcessorMixin, ends: Collection[int],
            prompt: str, mode: Callable[[Any], AbstractContextManager[None]]) -> Trial:
-        """A trial on the first READ watched samples; without any, learned ones are shown."""
-        read = [sample for sample in watched if sample.latex][:READ]
-        shown = (read or [sample for sample in learned if sample.latex])[:SHOWN]
+        """A trial on READ of the watched samples, drawn at random; without any, learned ones are shown."""
+        chance = random.Random(0)
+        read = _some([sample for sample in watched if sample.latex], READ, chance)
+        shown = read[:SHOWN] or _some([sample for sample in learned if sample.latex], SHOWN, chance)
         tokens = processor.tokenizer([sample.latex for sample in read or shown], add_special_tokens=False)["input_ids"]
         return cls(read, shown, processor, ends, prompt, 2 * max(map(len, tokens)) + 8, mode)
 
@@ -99,6 +101,10 @@ class Trial:
     def _reader(self, model: Any) -> LocalReader:
         config = GenerateConfig(max_tokens=self.max_tokens)
         return LocalReader(model, self.processor, frozenset(self.ends), config, self.prompt)
+
+
+def _some(samples: list[Sample], count: int, chance: random.Random) -> list[Sample]:
+    return chance.sample(samples, min(count, len(samples)))
 
 
 def _say(text: str) -> None:
