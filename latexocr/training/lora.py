@@ -7,6 +7,7 @@ to say.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     Raises UserError where the data, the model or the folder cannot be used.
     """
     refuse_odd(config)
+    # What transformers renames is between it and TRL, not for those who train.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     engine = engines.choose(config)
     base = _base(config)
     config = replace(config, prompt=config.prompt or prompt_names(model_type(base))[0])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +49,6 @@ def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, 
     from transformers import PrinterCallback
     from trl import SFTTrainer
 
-    # What transformers renames is between it and TRL, not for those who train.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     remote = type(collator.processor).__name__ == ernie_remote.PROCESSOR
     trainer = watch.watched(_with_remote_loss(SFTTrainer) if remote else SFTTrainer, trial, plan.pictures_a_step)
     made = trainer(
