@@ -144,6 +144,8 @@ def test_a_server_that_ends_instead_says_why_in_one_line():
     (["(EngineCore pid=1) ERROR 11-27 [core.py:1] torch.OutOfMemoryError: CUDA out of memory"],
      "OutOfMemoryError: CUDA out of memory."),
     (["api_server.py: error: unrecognized arguments: --x"], "error: unrecognized arguments: --x."),
+    (["TypeError: b", "EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause."],
+     "TypeError: b."),
     (["hello"], "It gave no reason."),
     ([], "It gave no reason."),
 ])

@@ -55,7 +55,7 @@ class Server:
 def reason(said: Iterable[str]) -> str:
     """The last error in what a server said that is not about another one."""
     errors = [found.group(1).strip() for line in said if (found := re.search(r"((?:\w+Error|error): \S.*)", line))]
-    own = [error for error in errors if "Engine core initialization failed" not in error]
+    own = [error for error in errors if not re.search("See (root cause|stack trace)", error)]
     return f"{(own or errors or ['It gave no reason.'])[-1].rstrip('.')}."
 
 
