@@ -194,12 +194,11 @@ def test_unknown_options_exit_with_2(capsys):
     assert left.value.code == 2 and "--modl" in capsys.readouterr().err
 
 
-def test_the_command_line_is_quick_and_loads_nothing_heavy():
-    code = ("import sys, time; t = time.perf_counter(); import latexocr.cli; s = time.perf_counter() - t; "
-            "print(s, sorted({'torch', 'transformers', 'jinja2', 'scipy', 'datasets', 'tqdm'} & set(sys.modules)))")
-    seconds, heavy = min(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True
-                                        ).stdout.strip().split(" ", 1) for _ in range(3))
-    assert heavy == "[]" and float(seconds) < 0.5
+def test_the_command_line_loads_nothing_heavy():
+    code = ("import sys; import latexocr.cli; "
+            "print(sorted({'torch', 'transformers', 'jinja2', 'scipy', 'datasets', 'tqdm'} & set(sys.modules)))")
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout.strip() == "[]"
 
 
 WORKER = """
