@@ -183,11 +183,11 @@ def test_forms_of_twenty_thousand_formulas_are_stable(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from canonical_rules import RULES
 
-    answers = {file.stem: {json.loads(line)["latex"] for line in file.read_text(encoding="utf-8").splitlines()}
+    answers = {str(file): {json.loads(line)["latex"] for line in file.read_text(encoding="utf-8").splitlines()}
                for file in (BENCHMARKS / "results").glob("*/predictions-*.jsonl")}
     formulas = set().union(*answers.values())
     assert len(formulas) > 4_000
-    ours = set().union(*(found for name, found in answers.items() if "pix2tex" not in name))
+    ours = set().union(*(found for name, found in answers.items() if not name.endswith("pix2tex.jsonl")))
     assert sum(isinstance(parse(tokenize(latex)), Unparsable) for latex in ours) <= len(ours) / 100
     chance = random.Random(0)
     for latex in itertools.cycle(sorted(formulas)):
