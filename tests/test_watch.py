@@ -136,3 +136,15 @@ def test_an_answer_is_written_as_it_is_said(tiny_model):
     assert "".join(pieces) == prediction.reply and len(pieces) > 1
     assert prediction == next(reader.read(drawn(1)))
     assert reader.stream(Sample("a", Path("gone.png")), pieces.append).stop == "error"
+
+
+def test_the_record_names_the_data_as_it_was_given(tiny_model, tmp_path, monkeypatch):
+    """By that hash a benchmark knows whether what it finds under the SPEC is what was learned from."""
+    from latexocr.data.sources import content_hash
+
+    monkeypatch.setattr(examples, "FEWEST", 2)
+    samples = drawn(20)
+    folder = train(config(tiny_model, tmp_path / "a", held_out=0.2, steps=1, log_to="none"), samples)
+    record = json.loads((folder / "run.json").read_text())
+    assert record["n_eval"] > 0 and record["n"] + record["n_eval"] == 20
+    assert record["settings"]["data_sha256"] == content_hash(samples)

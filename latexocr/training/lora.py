@@ -41,13 +41,14 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     config = replace(config, prompt=config.prompt or prompt_names(model_type(base))[0])
     samples = examples.given(samples, config.data, "data")
     eval_samples = examples.given(eval_samples, config.eval_data, "eval_data", optional=True)
+    settings = _settings(config, samples, eval_samples)
     if not eval_samples:
         samples, eval_samples = examples.divided(samples, config)
     made = [examples.material(some, config) for some in (samples, eval_samples)]
     processor = load_processor(base, trust_remote_code=config.trust_remote_code)
     learned = examples.usable(made[0], config, processor.tokenizer)
     watched = examples.usable(made[1], config, processor.tokenizer) if eval_samples else []
-    claim = _claim(config, _settings(config, samples, eval_samples), {
+    claim = _claim(config, settings, {
         "backend": engine, "base": str(base), "n": len(learned), "n_eval": len(watched),
         "left_out": len(samples) - len(learned), "overlap": examples.overlap(eval_samples, samples)})
     if claim.finished:
@@ -108,7 +109,7 @@ def _base(config: TrainConfig) -> Path:
 
 
 def _settings(config: TrainConfig, samples: Sequence[Sample], eval_samples: Sequence[Sample]) -> dict[str, Any]:
-    """What decides the adapter, as `run.json` keeps it."""
+    """What decides the adapter, as `run.json` keeps it: of the data as it was given, before some is held out."""
     from latexocr.data.sources import content_hash
 
     fields = {name: value for name, value in asdict(config).items() if name not in NOT_SETTINGS}
