@@ -10,6 +10,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import metadata
@@ -97,3 +98,26 @@ def write_text(path: Path, text: str) -> None:
         beside.replace(path)
     except OSError as e:
         raise UserError(f"{path}: cannot be written ({e.strerror or e}). Give another --out.") from e
+
+
+_PEAK = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+"""Where Linux forgets, and tells, the most memory that this process had."""
+
+
+def forget_peak_memory() -> None:
+    """Let the peaks of memory begin anew, where the system can (Linux; a CUDA GPU)."""
+    with suppress(OSError):
+        _PEAK[0].write_text("5")
+    if cuda := loaded_cuda():
+        cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> dict[str, float | None]:
+    """Peaks of memory in MB (10^6 bytes): of the process, and of what torch holds on the GPU; None where unknown."""
+    try:
+        lines = dict(line.split(":", 1) for line in _PEAK[1].read_text().splitlines())
+        memory = round(int(lines["VmHWM"].split()[0]) * 1024 / 1e6, 1)
+    except (OSError, KeyError, ValueError):
+        memory = None
+    cuda = loaded_cuda()
+    return {"memory_mb": memory, "gpu_memory_mb": round(cuda.max_memory_allocated() / 1e6, 1) if cuda else None}

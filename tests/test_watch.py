@@ -14,7 +14,7 @@ from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.reading.local import load_model
 from latexocr.records import Sample
-from latexocr.training import examples, watch
+from latexocr.training import examples
 from latexocr.training.lora import TrainConfig, train
 from tests.conftest import drawn
 from tests.test_lora import config, log, weights
@@ -98,9 +98,10 @@ def test_curves_and_reports_are_kept(alone):
     assert all(entry["memory_gb"] > 0 for entry in reports) and reports[-1]["pictures_per_s"] > 0
 
 
-def test_a_package_for_curves_that_is_missing_is_one_line():
+def test_a_package_for_curves_that_is_missing_is_one_line_before_any_work(tiny_model, tmp_path):
     with pytest.raises(UserError, match=r"trackio, which is not installed: pip install trackio\. Or use --log-to none"):
-        watch.curves(TrainConfig(log_to="trackio"))
+        train(config(tiny_model, tmp_path / "a", log_to="trackio"), drawn(4))
+    assert not (tmp_path / "a").exists()
 
 
 def test_whole_formulas_are_held_out_and_few_samples_are_not():

@@ -8,14 +8,12 @@ batches, where there are many more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from latexocr.bench.folder import Run
-from latexocr.provenance import loaded_cuda
+from latexocr.provenance import forget_peak_memory, peak_memory
 from latexocr.reading import Reader
 from latexocr.reading.local import WINDOW
 from latexocr.records import Prediction, Sample
@@ -68,7 +66,7 @@ class Stopwatch:
     def _taken(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         for sample in samples:
             if not self._took:
-                _forget_peaks()  # Now the model is loaded.
+                forget_peak_memory()  # Now the model is loaded.
             self._took.append(perf_counter())
             yield sample
 
@@ -80,7 +78,7 @@ class Stopwatch:
         warm_up *= len(self._came) > 2 * warm_up
         return {"pictures": len(self._came) - warm_up, "tokens": sum(self._tokens[warm_up:]), "warm_up": warm_up,
                 "seconds": round(self._came[-1] - (self._came[warm_up - 1] if warm_up else self._took[0]), 4),
-                "at_once": self._at_once, **self._waits(warm_up), **_peaks()}
+                "at_once": self._at_once, **self._waits(warm_up), **peak_memory()}
 
     def _waits(self, warm_up: int) -> dict[str, float]:
         """Seconds within which half, and 95 %, of the answers came: as a server's client counted them, or as seen from
@@ -113,25 +111,3 @@ def cost(run: Run, alone: Run | None, dollars_per_hour: float | None) -> Cost | 
 def _longest(run: Run) -> dict[str, Any] | None:
     speeds = [start["speed"] for start in run.provenance if start.get("speed")]
     return max(speeds, key=lambda speed: speed["pictures"], default=None)
-
-
-_PEAK = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-
-
-def _forget_peaks() -> None:
-    """Let the peaks of memory begin anew, where the system can (Linux; a CUDA GPU)."""
-    with suppress(OSError):
-        _PEAK[0].write_text("5")
-    if cuda := loaded_cuda():
-        cuda.reset_peak_memory_stats()
-
-
-def _peaks() -> dict[str, float | None]:
-    """Peaks of memory in MB (10^6 bytes): of the process, and of what torch holds on the GPU."""
-    try:
-        lines = dict(line.split(":", 1) for line in _PEAK[1].read_text().splitlines())
-        memory = round(int(lines["VmHWM"].split()[0]) * 1024 / 1e6, 1)
-    except (OSError, KeyError, ValueError):
-        memory = None
-    cuda = loaded_cuda()
-    return {"memory_mb": memory, "gpu_memory_mb": round(cuda.max_memory_allocated() / 1e6, 1) if cuda else None}

@@ -19,7 +19,7 @@ from latexocr.reading.conversation import prompt_names, prompt_text
 from latexocr.reading.inputs import copy_processor, load_processor, model_type, resolve
 from latexocr.reading.local import end_tokens
 from latexocr.records import Sample
-from latexocr.training import engines, examples, memory, record
+from latexocr.training import engines, examples, memory, record, watch
 from latexocr.training.collate import Collator, positions_of
 from latexocr.training.settings import NOT_SETTINGS, TrainConfig, refuse_odd
 from latexocr.training.trainer import Plan, trainer_of
@@ -34,9 +34,7 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     Raises UserError where the data, the model or the folder cannot be used.
     """
     refuse_odd(config)
-    # What transformers renames is between it and TRL, not for those who train.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    engine = engines.choose(config)
+    engine = _ready(config)
     base = _base(config)
     config = replace(config, prompt=config.prompt or prompt_names(model_type(base))[0])
     samples = examples.given(samples, config.data, "data")
@@ -99,6 +97,14 @@ def _outcome(state: Any) -> dict[str, Any]:
     best = Path(state.best_model_checkpoint).name if state.best_model_checkpoint else None
     return {"steps": state.global_step, "first_loss": losses[0], "last_loss": losses[-1], "best_checkpoint": best,
             "best_edit_distance": state.best_metric}
+
+
+def _ready(config: TrainConfig) -> str:
+    """The engine, with all that it and the curves need at hand. Raises UserError before any work is done."""
+    # What transformers renames is between it and TRL, not for those who train.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    watch.curves(config)
+    return engines.choose(config)
 
 
 def _base(config: TrainConfig) -> Path:

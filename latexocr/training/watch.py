@@ -14,17 +14,17 @@ from time import time
 from typing import Any
 
 from latexocr.errors import UserError
+from latexocr.provenance import peak_memory
 from latexocr.training.settings import TrainConfig
 from latexocr.training.trial import Trial, words
 
 
-def curves(config: TrainConfig) -> str:
-    """Where the trainer sends its curves, as transformers names it. Raises UserError where the package is missing."""
+def curves(config: TrainConfig) -> None:
+    """Make ready where the trainer sends its curves. Raises UserError where the package for that is missing."""
     if config.log_to != "none" and importlib.util.find_spec(config.log_to) is None:
         raise UserError(f"Curves were to go to {config.log_to}, which is not installed: pip install {config.log_to}. "
                         "Or use --log-to none: log.jsonl has the numbers too.")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(config.out / "tensorboard")
-    return config.log_to
 
 
 def watched(trainer: type, trial: Trial, pictures_a_step: int) -> type:
@@ -48,22 +48,12 @@ def watched(trainer: type, trial: Trial, pictures_a_step: int) -> type:
                 now, (since, step) = (time(), self.state.global_step), self.marked
                 if since and now[1] > step:
                     logs["pictures_per_s"] = round((now[1] - step) * pictures_a_step / (now[0] - since), 1)
-                logs["memory_gb"] = round(_memory() / 2**30, 2)
+                memory = peak_memory()
+                logs["memory_gb"] = round((memory["gpu_memory_mb"] or memory["memory_mb"] or 0) / 1000, 2)
                 self.marked = now
             super().log(logs, start_time)
 
     return Watched
-
-
-def _memory() -> int:
-    """Bytes: the most that a GPU held so far, or this process where there is none."""
-    import resource
-
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def callbacks(path: Path, trial: Trial) -> list[Any]:
