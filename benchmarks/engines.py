@@ -1,6 +1,6 @@
 """Unsloth and plain PEFT over the same small training: do they see the same batches, and come to the same loss?
 
-    python benchmarks/engines.py OUT.json [STEPS]
+    python benchmarks/engines.py OUT.json [STEPS [MODEL ...]]
 
 Needs latexocr[unsloth]. Each engine trains tiny random models (tests/families.py) in a process of its own, because
 Unsloth patches what it finds. What the model is handed is hashed step by step. Without a CUDA GPU, Unsloth is told that
@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,7 +99,7 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
 
     engines.with_adapter = watched
     out = lora.train(TrainConfig(model=str(base), out=folder / "run", steps=steps, batch=4, accumulation=2,
-                                 learning_rate=3e-3, backend=engine, optimizer="adamw",
+                                 learning_rate=3e-3, backend=engine, optimizer="adamw", log_to="none",
                                  device="auto" if on_gpu else "cpu", workers=0), drawn(40))
     losses = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     seen = [found for found, _ in groupby(handed)]  # Unsloth hands the model its first batch twice.
@@ -106,11 +108,11 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
             "losses": [round(float(entry["loss"]), 5) for entry in losses if "loss" in entry]}
 
 
-def main(out: Path, steps: int) -> None:
+def main(out: Path, steps: int, models: Sequence[str]) -> None:
     from latexocr.provenance import gpu, now
 
     found: dict[str, Any] = {}
-    for model in MODELS:
+    for model in models:
         for engine in ENGINES:
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run([sys.executable, __file__, "one", engine, model, str(steps), folder], check=True,
@@ -122,7 +124,7 @@ def main(out: Path, steps: int) -> None:
         print("  ", {engine: found[model][engine]["losses"] for engine in ENGINES}, flush=True)
     from importlib.metadata import version
 
-    record = {"command": f"python benchmarks/engines.py {out} {steps}", "finished": now(), "gpu": gpu(),
+    record = {"command": shlex.join(["python", *sys.argv]), "finished": now(), "gpu": gpu(),
               "packages": {name: version(name) for name in PACKAGES}, "steps": steps, "models": found}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -131,7 +133,7 @@ def main(out: Path, steps: int) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["one"]:
         print(json.dumps(one(sys.argv[2], sys.argv[3], int(sys.argv[4]), Path(sys.argv[5]))))
-    elif len(sys.argv) in (2, 3):
-        main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else 6)
+    elif len(sys.argv) > 1:
+        main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 6, sys.argv[3:] or MODELS)
     else:
-        sys.exit(f"{sys.argv[0]}: expected OUT.json [STEPS].\n{__doc__}")
+        sys.exit(f"{sys.argv[0]}: expected OUT.json [STEPS [MODEL ...]].\n{__doc__}")

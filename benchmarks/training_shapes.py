@@ -10,6 +10,7 @@ in training. `--tiny` rehearses all of it with tiny shapes on a CPU.
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -116,7 +117,8 @@ def one(shape: str, bits: int, batch: int, tiny: bool) -> dict[str, Any]:
         times, trainer_of = [], lora.trainer_of
         lora.trainer_of = lambda *arguments: _timed(trainer_of(*arguments), times)
         config = TrainConfig(model=str(base), out=Path(folder) / "run", steps=STEPS, batch=batch, rank=RANK, alpha=16,
-                             gradient_checkpointing=True, backend="peft", spelling="reference", workers=0)
+                             gradient_checkpointing=True, backend="peft", spelling="reference", workers=0,
+                             log_to="none")
         adapter = lora.train(config, samples(4 * batch))
         tokens = _tokens(config, adapter, base)
         seconds = (times[-1] - times[WARM - 1]) / (STEPS - WARM)
@@ -176,20 +178,17 @@ def main(options: Options) -> None:
         shape, bits, batch = options.one.split(",")
         print(json.dumps(one(shape, int(bits), int(batch), options.tiny)))
         return
-    found: dict[str, Any] = {}
-    for shape in options.shapes:
-        for bits in options.bits:
-            for batch in options.batches:
-                name = f"{shape},{bits},{batch}"
-                done = subprocess.run([sys.executable, *sys.argv, "--one", name], capture_output=True, text=True)
-                reason = (done.stderr.strip().splitlines() or ["no word"])[-1][:200]
-                found[name] = json.loads(done.stdout.splitlines()[-1]) if not done.returncode else {"failed": reason}
-                print(name, json.dumps(found[name]), flush=True)
     import torch  # noqa: F401  (so that the record names the GPU)
 
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    provenance.write_text(options.out, json.dumps({**provenance.start(), "steps": STEPS, "rank": RANK, "tiny":
-                                                   options.tiny, "runs": found}, indent=1) + "\n")
+    found: dict[str, Any] = {}
+    record = {**provenance.start(), "steps": STEPS, "rank": RANK, "tiny": options.tiny, "runs": found}
+    for shape, bits, batch in itertools.product(options.shapes, options.bits, options.batches):
+        name = f"{shape},{bits},{batch}"
+        done = subprocess.run([sys.executable, *sys.argv, "--one", name], capture_output=True, text=True)
+        reason = (done.stderr.strip().splitlines() or ["no word"])[-1][:200]
+        found[name] = json.loads(done.stdout.splitlines()[-1]) if not done.returncode else {"failed": reason}
+        print(name, json.dumps(found[name]), flush=True)
+        provenance.write_text(options.out, json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def ours(options: Options, learned: Any, held: Any) -> tuple[Any, int]:
     lora.trainer_of = watched
     with tempfile.TemporaryDirectory() as folder:
         lora.train(TrainConfig(model=options.model, out=Path(folder) / "run", steps=steps, batch=options.batch,
-                               learning_rate=options.learning_rate, save_steps=10**9, held_out=0,
+                               learning_rate=options.learning_rate, save_steps=10**9, held_out=0, log_to="none",
                                backend=options.recipe.partition("-")[2]), learned)
     return made[0], options.batch
 
@@ -216,7 +216,9 @@ def main(options: Options) -> None:
     if options.recipe:
         print(json.dumps(one(options)))
         return
-    found: dict[str, Any] = {}
+    import torch  # noqa: F401  (so that the record names the GPU)
+
+    begun, found = provenance.start(), {}
     for recipe in options.recipes:
         done = subprocess.run([sys.executable, *sys.argv, "--recipe", recipe], stdout=subprocess.PIPE, text=True)
         if done.returncode:
@@ -224,11 +226,8 @@ def main(options: Options) -> None:
         found[recipe] = json.loads(done.stdout.splitlines()[-1])
         print(f"{recipe}: {found[recipe]['pictures_per_s']} pictures/s, held-out loss "
               f"{found[recipe]['looks'][-1]['held_out_loss']}", flush=True)
-    import torch  # noqa: F401  (so that the record names the GPU)
-
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    provenance.write_text(options.out, json.dumps({**provenance.start(), "recipes": found, "against_notebook":
-                                                   ratios(found)}, indent=1) + "\n")
+        record = {**begun, "recipes": found, "against_notebook": ratios(found)}
+        provenance.write_text(options.out, json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":
