@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from latexocr.reading.flow import FIRST, MOST, WINDOW, Slots, Stopped, in_order
+from latexocr.reading.flow import FIRST, MOST, WINDOW, Crew, Slots, Stopped, in_order
 
 
 def test_results_come_in_order_and_one_that_is_slow_holds_up_no_other():
@@ -19,7 +19,7 @@ def test_results_come_in_order_and_one_that_is_slow_holds_up_no_other():
         done.append(item)
         return item * item
 
-    assert list(in_order(work, range(40), ahead=lambda: 4)) == [i * i for i in range(40)]
+    assert list(in_order(Crew(work), range(40), ahead=lambda: 4)) == [i * i for i in range(40)]
     assert done.index(0) > 20
 
 
@@ -31,13 +31,13 @@ def test_no_more_is_taken_than_wanted_and_nothing_of_an_endless_stream_waits_for
             taken.append(len(taken))
             yield taken[-1]
 
-    results = in_order(lambda item: item, stream(), ahead=lambda: 3)
+    results = in_order(Crew(lambda item: item), stream(), ahead=lambda: 3)
     assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
     assert len(taken) < 5 + WINDOW
     results.close()
     gate = threading.Event()
     taken.clear()
-    blocked = in_order(lambda item: gate.wait(), stream(), ahead=lambda: 3)
+    blocked = in_order(Crew(lambda item: gate.wait()), stream(), ahead=lambda: 3)
     threading.Timer(0.1, gate.set).start()
     next(blocked)
     assert len(taken) <= 3 + 3
@@ -48,7 +48,7 @@ def test_what_work_raises_is_raised_in_its_place():
     def work(item: int) -> int:
         return 1 // item
 
-    results = in_order(work, [2, 1, 0, 1], ahead=lambda: 4)
+    results = in_order(Crew(work), [2, 1, 0, 1], ahead=lambda: 4)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -63,7 +63,7 @@ def test_what_is_no_longer_wanted_waits_for_nothing():
             if item:
                 time.sleep(60)
 
-    results = in_order(work, range(9), ahead=lambda: 9)
+    results = in_order(Crew(work), range(9), ahead=lambda: 9)
     next(results)
     start = time.monotonic()
     slots.stop()
@@ -145,5 +145,5 @@ def test_never_more_in_flight_than_the_limit():
             with lock:
                 now[0] -= 1
 
-    list(in_order(work, range(60), ahead=lambda: 12))
+    list(in_order(Crew(work), range(60), ahead=lambda: 12))
     assert most == [3]

@@ -115,7 +115,7 @@ class Slots:
             self._free.notify_all()
 
 
-class _Task(Generic[Item, Result]):
+class Task(Generic[Item, Result]):
     """One item, and what became of it."""
 
     def __init__(self, item: Item) -> None:
@@ -129,7 +129,7 @@ class _Task(Generic[Item, Result]):
         return self.value
 
 
-class _Crew(Generic[Item, Result]):
+class Crew(Generic[Item, Result]):
     """Threads that work on tasks; they end with the program: an interruption must not wait for a server's answer.
 
     (Those of concurrent.futures are waited for when Python ends.)
@@ -139,10 +139,11 @@ class _Crew(Generic[Item, Result]):
         self.finished = Condition()
         self.unfinished = 0
         self._work, self._threads = work, 0
-        self._todo: SimpleQueue[_Task[Item, Result] | None] = SimpleQueue()
+        self._todo: SimpleQueue[Task[Item, Result] | None] = SimpleQueue()
 
-    def start(self, item: Item) -> _Task[Item, Result]:
-        task: _Task[Item, Result] = _Task(item)
+    def start(self, item: Item) -> Task[Item, Result]:
+        """A task that is worked on from now on."""
+        task: Task[Item, Result] = Task(item)
         with self.finished:
             self.unfinished += 1
             more = self.unfinished > self._threads
@@ -153,6 +154,7 @@ class _Crew(Generic[Item, Result]):
         return task
 
     def stop(self) -> None:
+        """No more tasks come, and nobody waits for those that are not done."""
         for _ in range(self._threads):
             self._todo.put(None)
 
@@ -162,18 +164,21 @@ class _Crew(Generic[Item, Result]):
                 task.value = self._work(task.item)
             except BaseException as e:  # It is raised where the result is asked for.
                 task.error = e
-            with self.finished:
-                task.done = True
-                self.unfinished -= 1
-                self.finished.notify()
+            self._finish(task)
+
+    def _finish(self, task: Task[Item, Result]) -> None:
+        with self.finished:
+            task.done = True
+            self.unfinished -= 1
+            self.finished.notify()
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], ahead: Callable[[], int]) -> Iterator[Any]:
+def in_order(crew: Crew[Item, Any], items: Iterable[Item], ahead: Callable[[], int]) -> Iterator[Any]:
     """The result of each item, in order; at most `ahead()` of them in work, so that a long stream is not read at once.
 
-    One that takes long holds up no other: results wait for it. An exception of `work` is raised in its place.
+    One that takes long holds up no other: results wait for it. An exception of the work is raised in its place.
     """
-    crew, waiting, items, more = _Crew(work), deque[_Task[Item, Any]](), iter(items), True
+    waiting, items, more = deque[Task[Item, Any]](), iter(items), True
 
     def wanted() -> bool:
         return more and crew.unfinished < ahead() and len(waiting) < WINDOW

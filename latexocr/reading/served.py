@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,10 @@ from latexocr.reading.confidence import confidence
 from latexocr.reading.conversation import conversation, formula, prompt_text
 from latexocr.reading.decoding import loop_end
 from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
-from latexocr.reading.flow import MOST, Slots, in_order
+from latexocr.reading.flow import Crew, Slots, in_order
 from latexocr.reading.images import prepare
 from latexocr.reading.latency import Latency
+from latexocr.reading.processes import Processes, cores
 from latexocr.records import Prediction, Sample, failure, whole
 
 if TYPE_CHECKING:
@@ -34,8 +35,12 @@ STOPS = {"stop": "end", "length": "length"}
 """Our word for each `finish_reason` under which an answer is an answer."""
 
 
-PREPARING = max(2, min(8, os.cpu_count() or 1))
+PREPARING = max(2, min(8, cores()))
 """Pictures prepared at a time, beside the requests; three times as many are taken ahead of them."""
+PROCESSES = min(8, cores() // 2)
+"""Processes that read through a server, where there are many samples; each asks some 250 pictures a second."""
+MANY = 256
+"""Samples from which on processes pay, which take a second to start."""
 
 
 @dataclass
@@ -56,35 +61,48 @@ class ServedReader:
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """One prediction a sample, in order. Raises UserError if no server answers, or none does any longer."""
-        prompt, slots = prompt_text(self.config.prompt or "instruction"), Slots(self.config.batch_size)
-        with self._client() as client:
+        with self._connecting()() as client:
             model = self._model_name(client)
-            endpoint = Endpoint(client, slots, self.retry, self.latency, self.api_key)
-            work = partial(self._read_one, endpoint, model, prompt, Semaphore(PREPARING))
-            try:
-                yield from in_order(work, samples, ahead=lambda: slots.limit + 3 * PREPARING)
-            finally:
-                slots.stop()
+        slots, samples = Slots(self.config.batch_size), iter(samples)
+        first = list(islice(samples, MANY)) if PROCESSES > 1 else []
+        if len(first) < MANY or not all(map(_travels, first)):
+            crew = Crew(self._work(slots, self.latency, model))
+        else:
+            begin = partial(_begin, self.url, model, self.config, self.api_key, self.retry)
+            crew = Processes(begin, failure, slots, self.latency, min(PROCESSES, self.config.batch_size or PROCESSES))
+        try:
+            yield from in_order(crew, chain(first, samples), ahead=lambda: slots.limit + 3 * PREPARING)
+        finally:
+            slots.stop()
+
+    def _work(self, slots: Slots, latency: Latency, model: str) -> Callable[[Sample], Prediction]:
+        """What reads one sample; from many threads."""
+        endpoint = Endpoint(self._connecting(), slots, self.retry, latency, self.api_key)
+        prompt = prompt_text(self.config.prompt or "instruction")
+        return partial(self._read_one, endpoint, model, prompt, Semaphore(PREPARING))
 
     @property
     def _address(self) -> str:
         return self.url.partition("#")[0].rstrip("/") + "/"
 
-    def _client(self) -> httpx.Client:
+    def _connecting(self) -> Callable[[], httpx.Client]:
+        """Makes clients for this address. Raises UserError where it is none."""
         import httpx  # here: reading with a model in this process needs no HTTP client
 
+        connect = partial(
+            httpx.Client, base_url=self._address, verify=httpx.create_ssl_context(),  # which takes 20 ms: one for all
+            headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
+            timeout=httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s)))
         try:
-            client = httpx.Client(
-                base_url=self._address, headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
-                timeout=httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s)),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=MOST))
+            with connect() as client:
+                address = client.base_url
         except (httpx.InvalidURL, ValueError) as e:
             raise UserError(f"{self.url}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
-        if client.base_url.userinfo:
+        if address.userinfo:
             raise UserError(f"An address with a password in it ends up in records of runs. Give http://"
-                            f"{client.base_url.netloc.decode()}{client.base_url.path}, and the server's key in the "
+                            f"{address.netloc.decode()}{address.path}, and the server's key in the "
                             "environment variable OPENAI_API_KEY.")
-        return client
+        return connect
 
     def _model_name(self, client: httpx.Client) -> str:
         """The model to ask for. Raises UserError where no server answers, or none or several models could be meant."""
@@ -137,6 +155,17 @@ class ServedReader:
                 self._asks_probabilities = False
                 return answer
         return endpoint.ask(request)
+
+
+def _begin(url: str, model: str, config: GenerateConfig, api_key: str | None, retry: Retry, slots: Slots,
+           latency: Latency) -> Callable[[Sample], Prediction]:
+    """What reads one sample, in a process of its own."""
+    return ServedReader(url, model, config, api_key, retry)._work(slots, latency, model)
+
+
+def _travels(sample: Sample) -> bool:
+    """Whether another process surely knows what the picture is: it does not know the classes of a user's program."""
+    return type(sample.image).__module__.partition(".")[0] in ("latexocr", "pathlib", "PIL", "numpy", "builtins")
 
 
 def openai_messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
