@@ -134,7 +134,8 @@ def third_party(path: Path) -> set[str]:
 
 
 # What a declared package brings and is made of, so that it is there with it.
-BROUGHT = {"markupsafe": "jinja2", "huggingface-hub": "transformers", "pyarrow": "datasets"}
+BROUGHT = {"markupsafe": "jinja2", "huggingface-hub": "transformers", "packaging": "transformers",
+           "pyarrow": "datasets"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import tyro
 
-from latexocr.cli import data, measure, read, serve, train
+from latexocr.cli import data, doctor, measure, read, serve, train
 from latexocr.errors import UserError
 
-VERBS = {**read.VERBS, **measure.VERBS, **train.VERBS, **serve.VERBS, **data.VERBS}
+VERBS = {**read.VERBS, **measure.VERBS, **train.VERBS, **serve.VERBS, **data.VERBS, **doctor.VERBS}
 """By name; a name of two words (`data audit`) is a verb of a family."""
 
 

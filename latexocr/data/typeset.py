@@ -48,8 +48,8 @@ def draw(
     drawn all the same. Raises UserError where TeX is not installed.
     """
     if not available():
-        raise UserError("No TeX on this machine (looked for latex, kpsewhich and dvipng). On Debian: apt-get install "
-                        "texlive-latex-extra texlive-fonts-recommended texlive-science dvipng preview-latex-style.")
+        raise UserError("No TeX on this machine (looked for latex, kpsewhich and dvipng). On Debian: "
+                        f"{run.INSTALL}.")
 
     def pictures(folder: Path, pages: list[dvi.Page | None]) -> list[Drawing | None]:
         if not any(pages):

@@ -70,6 +70,9 @@ LARGEST_DOCUMENT = 2000
 """Formulas."""
 LARGEST_SIDE, LARGEST_PICTURE = 10_000, 2_000_000
 """In points and square points: what is larger is refused, and kept away from dvipng."""
+INSTALL = ("apt-get install texlive-latex-extra texlive-fonts-recommended texlive-science dvipng "
+           "preview-latex-style")
+"""What Debian gives that typesetting needs."""
 ENVIRONMENT = {"openin_any": "p", "openout_any": "p", "shell_escape": "f", "max_print_line": "1000",
                "MKTEXTFM": "0", "MKTEXPK": "0"}
 
@@ -128,8 +131,7 @@ def each_document(formulas: Sequence[str], finish: Callable[[Path, list[dvi.Page
 
 def _ask_for_tex() -> None:
     if not available():
-        raise UserError("No TeX on this machine (looked for latex and kpsewhich). On Debian: apt-get install "
-                        "texlive-latex-extra texlive-fonts-recommended texlive-science dvipng preview-latex-style.")
+        raise UserError(f"No TeX on this machine (looked for latex and kpsewhich). On Debian: {INSTALL}.")
 
 
 def limited(command: Sequence[str], folder: Path, formulas: int, output: str = "/dev/null") -> None:
