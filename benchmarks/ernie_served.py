@@ -1,64 +1,47 @@
-"""A native ERNIE-4.5-VL, tuned and exported, read by vLLM: the log-probabilities of transformers and of vLLM.
+"""A native ERNIE-4.5-VL, tuned, exported and served: tokens and log-probabilities of transformers and of vLLM.
 
     python benchmarks/ernie_served.py FOLDER OUT.json --vllm .venv-serve/bin/python
 
-Makes a tiny random ERNIE-4.5-VL-MoE (tests/families.py), tunes it, exports it, and compares the first token of 4
-answers: the log-probabilities of the 20 likeliest. vLLM reads the exported configuration and weights; for pictures it
-wants the processor of Baidu's checkpoint (remote code), not ours to ship, so a stand-in of its interface is put beside
-them (PROCESSOR below). In an export of Baidu's checkpoint, that checkpoint's own code is there.
+Makes a tiny random ERNIE-4.5-VL-MoE (tests/families.py), tunes it, exports it, serves the folder as it is with
+`latexocr serve`, and asks it over HTTP for the first token of 4 answers: the tokens of the question as vLLM saw them,
+and the log-probabilities of the 20 likeliest first tokens, against those of transformers from the same folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 PICTURES, LIKELIEST = 4, 20
-PROCESSOR = '''
-import torch
-from transformers import BatchFeature
-from transformers.processing_utils import ProcessorMixin
+MEND = """
+def apply():
+    from vllm.model_executor.layers.rotary_embedding.ernie45_vl_rope import Ernie4_5_VLRotaryEmbedding as Rope
 
-PICTURE = "<|IMAGE_START|><|image@placeholder|><|IMAGE_END|>"
-
-
-class Ernie4_5_VLProcessor(ProcessorMixin):
-    attributes = ["image_processor", "tokenizer"]
-    image_processor_class, tokenizer_class = "AutoImageProcessor", "AutoTokenizer"
-    spatial_conv_size = temporal_conv_size = 2
-
-    def __init__(self, image_processor=None, tokenizer=None, **_):
-        super().__init__(image_processor, tokenizer)
-        self.bounds = {"shortest_edge": image_processor.size["shortest_edge"],
-                       "longest_edge": image_processor.size["longest_edge"]}
-        image_processor.size = self.bounds | {"min_pixels": self.bounds["shortest_edge"],
-                                              "max_pixels": self.bounds["longest_edge"]}
-
-    def __call__(self, text, images=(), videos=(), **_):
-        text = text if isinstance(text, str) else text[0]
-        ids, found = [], {}
-        images = list(images or ())
-        if images:
-            seen = self.image_processor(images, size=self.bounds, do_normalize=False, do_rescale=False,
-                                        return_tensors="pt")
-            found = {"images": seen["pixel_values"].to(torch.uint8), "grid_thw": seen["image_grid_thw"]}
-        for number, part in enumerate(text.split("<|image@placeholder|>")):
-            if number:
-                patch = self.tokenizer.convert_tokens_to_ids("<|IMAGE_PLACEHOLDER|>")
-                ids += [patch] * (int(found["grid_thw"][number - 1].prod()) // 4)
-            ids += self.tokenizer(part, add_special_tokens=False)["input_ids"]
-        return BatchFeature({"input_ids": torch.tensor([ids])} | found)
-'''
+    Rope.forward_cpu = lambda self, positions, query, key=None, offsets=None: self.forward_native(positions, query, key)
+"""
+"""On a CPU vllm 0.32 hands ERNIE's rotary embedding an argument that its class does not take; on CUDA it does not."""
 
 
-def prepare(folder: Path) -> Path:
-    """A tiny ERNIE, tuned and exported, with vLLM's processor beside it."""
+@dataclass(frozen=True)
+class Answer:
+    """What a model sees of a question, and how likely it finds the first tokens of an answer."""
+
+    question: list[int]
+    log_probabilities: dict[int, float]
+
+
+def exported(folder: Path) -> Path:
+    """A tiny ERNIE, tuned and exported."""
     from latexocr.training.export import export
     from latexocr.training.lora import train
     from latexocr.training.settings import TrainConfig
@@ -71,77 +54,112 @@ def prepare(folder: Path) -> Path:
     samples = drawn(32, longest=2)
     adapter = train(TrainConfig(model=str(base), out=folder / "run", steps=12, batch=8, learning_rate=5e-3,
                                 backend="peft", device="cpu"), samples)
-    out = export(adapter, folder / "export", samples=samples[:4])
-    config = json.loads((out / "config.json").read_text())
-    (out / "config.json").write_text(json.dumps(config | {"dtype": "float32"}))  # Else pixels would be rounded.
-    (out / "ernie_vllm.py").write_text(PROCESSOR)
-    (out / "processor_config.json").write_text(json.dumps({
-        "processor_class": "Ernie4_5_VLProcessor", "auto_map": {"AutoProcessor": "ernie_vllm.Ernie4_5_VLProcessor"}}))
-    return out
+    return export(adapter, folder / "export", samples=samples[:4])
 
 
-def by_transformers(folder: Path) -> list[dict[str, Any]]:
-    """Question, picture file and log-probabilities of the first token, of each picture."""
+def pictures() -> list[Any]:
+    """Prepared pictures, each wider than the one before."""
+    from latexocr.reading.images import prepare
+    from tests.conftest import drawn
+
+    drawings = [sample.image for sample in drawn(PICTURES, longest=6, seed=7)]
+    return [prepare(drawing.resize(((number + 1) * drawing.width, drawing.height)))
+            for number, drawing in enumerate(drawings)]
+
+
+def by_transformers(folder: Path) -> list[Answer]:
+    """All first tokens of each picture, in float32; pixels rounded to the format of the folder, as vLLM does."""
     import torch
 
     from latexocr.reading.conversation import conversation
-    from latexocr.reading.images import prepare as prepared
     from latexocr.reading.inputs import encode, load_processor, render
     from latexocr.reading.local import load_weights
-    from tests.conftest import drawn
 
-    model, processor = load_weights(folder, dtype="float32").eval(), load_processor(folder.parent / "base")
-    rows = []
-    for number, sample in enumerate(drawn(PICTURES, longest=6, seed=7)):
-        picture = prepared(sample.image)
-        picture.save(folder.parent / f"{number}.png")
+    model, processor, answers = load_weights(folder, dtype="float32").eval(), load_processor(folder), []
+    for picture in pictures():
         question = render(processor, conversation(picture), ask=True)
+        inputs = encode(processor, [question], [picture], side="left")
+        inputs["pixel_values"] = inputs["pixel_values"].bfloat16().float()
         with torch.inference_mode():
-            logits = model(**encode(processor, [question], [picture], side="left")).logits[0, -1].log_softmax(-1)
-        rows.append({"question": question.replace("<|IMAGE_PLACEHOLDER|>", "<|image@placeholder|>"),
-                     "picture": str(folder.parent / f"{number}.png"), "log_probabilities": logits.tolist()})
-    return rows
+            logits = model(**inputs).logits[0, -1].log_softmax(-1)
+        answers.append(Answer(inputs["input_ids"][0].tolist(), dict(enumerate(logits.tolist()))))
+    return answers
 
 
-def by_vllm(folder: Path, rows: list[dict[str, Any]]) -> list[dict[int, float]]:
-    """Run in vLLM's environment: log-probabilities of the likeliest first tokens of each row."""
-    from PIL import Image
-    from vllm import LLM, SamplingParams
-    from vllm.model_executor.layers.rotary_embedding.ernie45_vl_rope import Ernie4_5_VLRotaryEmbedding as Rope
+def by_server(url: str) -> list[Answer]:
+    """The likeliest first tokens of each picture, asked as our client asks."""
+    import httpx
 
-    # On a CPU vllm 0.32 hands ERNIE's rotary embedding an argument that its class does not take (on CUDA it does not).
-    Rope.forward_cpu = lambda self, positions, query, key=None, offsets=None: self.forward_native(positions, query, key)
-    model = LLM(str(folder), trust_remote_code=True, dtype="float32", enforce_eager=True, max_model_len=512,
-                max_num_seqs=1, limit_mm_per_prompt={"image": 1, "video": 0}, distributed_executor_backend="uni")
-    asked = [{"prompt": row["question"], "multi_modal_data": {"image": Image.open(row["picture"])}} for row in rows]
-    answers = model.generate(asked, SamplingParams(temperature=0, max_tokens=1, logprobs=LIKELIEST))
-    return [{token: found.logprob for token, found in answer.outputs[0].logprobs[0].items()} for answer in answers]
+    from latexocr.reading.conversation import conversation
+    from latexocr.reading.served import openai_messages
+
+    answers = []
+    for picture in pictures():
+        body = {"model": "latexocr", "messages": openai_messages(conversation(picture)), "max_tokens": 1,
+                "temperature": 0, "logprobs": True, "top_logprobs": LIKELIEST, "return_tokens_as_token_ids": True,
+                "return_token_ids": True}
+        answer = httpx.post(f"{url}/chat/completions", json=body, timeout=300, trust_env=False)
+        answer.raise_for_status()
+        found = answer.json()
+        likely = found["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        answers.append(Answer(found["prompt_token_ids"], {int(each["token"].removeprefix("token_id:")): each["logprob"]
+                                                          for each in likely}))
+    return answers
 
 
-def main(folder: Path, out: Path, python: str) -> None:
+@contextlib.contextmanager
+def served(folder: Path, python: Path, beside: Path) -> Iterator[str]:
+    """The address of a folder behind `latexocr serve`; `beside`: where the mend for a CPU is written."""
+    from latexocr.reading.vllm import find_build
+
+    environment = dict(os.environ)
+    if find_build(python).cpu:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(plugin(beside)), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "latexocr.cli", "serve", str(folder), "--python", str(python), "--port", "0",
+               "--", "--max-num-seqs", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
+    try:
+        url = process.stdout.readline().strip()
+        if not url:
+            raise SystemExit("The server did not start; above is why.")
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def plugin(folder: Path) -> Path:
+    """A folder which, on PYTHONPATH, is a plugin of vLLM: every process of a server applies the mend."""
+    about = folder / "ernie_on_a_cpu-0.dist-info"
+    about.mkdir(parents=True, exist_ok=True)
+    (folder / "ernie_on_a_cpu.py").write_text(MEND)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: ernie-on-a-cpu\nVersion: 0\n")
+    (about / "entry_points.txt").write_text("[vllm.general_plugins]\nernie_on_a_cpu = ernie_on_a_cpu:apply\n")
+    return folder
+
+
+def apart(there: list[Answer], here: list[Answer]) -> list[float]:
+    """The largest difference of a log-probability, of each picture."""
+    return [max(abs(one.log_probabilities[token] - value) for token, value in other.log_probabilities.items())
+            for one, other in zip(here, there, strict=True)]
+
+
+def main(folder: Path, out: Path, python: Path) -> None:
     from latexocr import provenance
 
-    exported = prepare(folder)
-    rows = by_transformers(exported)
-    (folder / "rows.json").write_text(json.dumps(rows))
-    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-                                "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1",
-                                "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-    done = subprocess.run([python, __file__, "vllm", str(exported), str(folder / "rows.json")], env=environment,
-                          check=True, stdout=subprocess.PIPE, text=True)
-    served = json.loads(done.stdout.splitlines()[-1])
-    apart = [max(abs(row["log_probabilities"][int(token)] - value) for token, value in answer.items())
-             for row, answer in zip(rows, served, strict=True)]
-    print(f"largest difference of a log-probability, {LIKELIEST} likeliest tokens of {len(rows)} answers: "
-          f"{max(apart):.2g}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    provenance.write_text(out, json.dumps({**provenance.start(), "largest_differences": apart}, indent=1) + "\n")
+    model = exported(folder)
+    with served(model, python, folder / "plugin") as url:
+        there = by_server(url)
+    here = by_transformers(model)
+    if [answer.question for answer in there] != [answer.question for answer in here]:
+        raise SystemExit("vLLM saw other questions than transformers.")
+    differences = apart(there, here)
+    print(f"{len(here)} questions with the same tokens; largest difference of a log-probability, {LIKELIEST} likeliest "
+          f"tokens of each answer: {max(differences):.2g}")
+    provenance.write_text(out, json.dumps({**provenance.start(), "largest_differences": differences}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["vllm"]:
-        print(json.dumps(by_vllm(Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text()))))
-    elif len(sys.argv) == 5 and sys.argv[3] == "--vllm":
-        main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[4])
-    else:
+    if len(sys.argv) != 5 or sys.argv[3] != "--vllm":
         sys.exit(f"{sys.argv[0]}: expected FOLDER OUT.json --vllm PYTHON.\n{__doc__}")
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[4]))

@@ -2,23 +2,22 @@
 
 Its shape is the published one but for the vocabulary, which is that of a tiny tokenizer (tests/families.py): a random
 model would else say what no tokenizer of ours can spell. Without --weights there is only the configuration, and vLLM
-fills it in (`--load-format dummy`). `--tiny` is for rehearsals. ERNIE comes in the layout that vLLM reads, with the
-stand-in for Baidu's processor of ernie_served.py: serve it with --trust-remote-code.
+fills it in (`--load-format dummy`). `--tiny` is for rehearsals. ERNIE comes as an export has it: `latexocr serve` takes
+it as it is, `vllm serve` with --trust-remote-code.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from ernie_served import PROCESSOR
 from training_shapes import FAMILY, full_size, random_model
 
-from latexocr.training.flat import flat
+from latexocr.reading.ernie_vllm import write_processor
+from latexocr.training.flat import for_vllm
 from tests.families import FAMILIES
 
 
@@ -41,15 +40,8 @@ def make(shape: str, folder: Path, *, weights: bool, tiny: bool) -> None:
         torch.manual_seed(0)
         random_model(config, 16, "cpu").to(torch.bfloat16).save_pretrained(folder, max_shard_size="4GB")
     config.save_pretrained(folder)
-    if FAMILY[shape] == "ernie4_5_vl_moe":
-        settings = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(flat(settings), indent=1))
-        (folder / "ernie_vllm.py").write_text(PROCESSOR)
-        (folder / "processor_config.json").write_text(json.dumps({
-            "processor_class": "Ernie4_5_VLProcessor",
-            "auto_map": {"AutoProcessor": "ernie_vllm.Ernie4_5_VLProcessor"}}))
-        template = folder / "chat_template.jinja"
-        template.write_text(template.read_text().replace("<|IMAGE_PLACEHOLDER|>", "<|image@placeholder|>"))
+    for_vllm(folder)
+    write_processor(folder)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ class Serve:
     download: bool = False
     """Let a hub model be fetched."""
     trust_remote_code: bool = False
-    """Run Python code that the model's folder brings. Only for models you trust as you trust a program."""
+    """Run Python code that the model's folder brings. Only for models you trust as you trust a program. (Not needed for
+    what `latexocr export` itself writes.)"""
 
 
 def serve(options: Serve) -> int:
@@ -126,6 +127,7 @@ def command_line(folder: Path, options: Serve, port: int, *, cpu: bool) -> list[
 
     The answers of whoever asks without settings are greedy, as ours are, whatever the checkpoint's own settings say.
     """
+    from latexocr.reading.ernie_vllm import trusted
     from latexocr.reading.vllm import engine_options
 
     greedy = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -133,7 +135,7 @@ def command_line(folder: Path, options: Serve, port: int, *, cpu: bool) -> list[
         "served_model_name": NAME, "host": options.host, "port": port, "override_generation_config": greedy,
         "default_chat_template_kwargs": {"enable_thinking": False}, "middleware": "latexocr_guard.Guard",
         "allowed_media_domains": "none.invalid", "disable_uvicorn_access_log": True,
-        "trust_remote_code": options.trust_remote_code}
+        "trust_remote_code": trusted(folder, asked=options.trust_remote_code)}
     model = chosen.pop("model")
     start = ["vllm.entrypoints.openai.api_server", "--model"] if cpu else ["vllm.entrypoints.cli.main", "serve"]
     flags = [word for name, value in chosen.items() for word in _flag(name.replace("_", "-"), value)]

@@ -21,6 +21,7 @@ from latexocr.reading import GenerateConfig
 from latexocr.reading.confidence import Calibration, read_calibration
 from latexocr.reading.conversation import conversation, prompt_names, prompt_text
 from latexocr.reading.decoding import loop_end
+from latexocr.reading.ernie_vllm import question, trusted
 from latexocr.reading.inputs import adds_special_tokens, load_processor, model_type, render, resolve, tuned_with
 from latexocr.reading.local import answered, prepared
 from latexocr.records import Prediction, Sample, failure
@@ -115,11 +116,11 @@ def load_model(path: str | Path, *, device: str = "auto", dtype: str = "auto",
     os.environ |= environment(cpu=build.cpu, download=download)
     os.environ |= {name: value for name, value in {**quiet, **alone}.items() if name not in os.environ}
     processor = load_processor(folder, trust_remote_code=trust_remote_code)
-    text = render(processor, conversation(None, prompt=prompt_text(
-        config.prompt or tuned_with(folder) or prompt_names(model_type(folder))[0])), ask=True)
+    text = question(folder, render(processor, conversation(None, prompt=prompt_text(
+        config.prompt or tuned_with(folder) or prompt_names(model_type(folder))[0])), ask=True))
     tokens = processor.tokenizer(text, add_special_tokens=adds_special_tokens(processor, text))["input_ids"]
     options = engine_options(folder, cpu=build.cpu)
-    options |= {"trust_remote_code": trust_remote_code, "use_tqdm_on_load": False}
+    options |= {"trust_remote_code": trusted(folder, asked=trust_remote_code), "use_tqdm_on_load": False}
     if dtype != "auto":
         options["dtype"] = dtype
     return VLLMReader(_engine(build, options), processor.tokenizer, tuple(tokens), config, read_calibration(folder))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from latexocr import provenance
 from latexocr.errors import UserError
-from latexocr.reading import GenerateConfig, ernie_remote
+from latexocr.reading import GenerateConfig, ernie_remote, ernie_vllm
 from latexocr.reading.confidence import FILE as CALIBRATION
 from latexocr.reading.conversation import prompt_names, prompt_text
 from latexocr.reading.images import prepare
@@ -106,6 +106,7 @@ def _complete(folder: Path, base: Path, adapter: Path) -> None:
     copy_processor(base, folder)
     for code in base.glob("*.py"):
         shutil.copyfile(code, folder / code.name)
+    ernie_vllm.write_processor(folder)
     template = folder / "chat_template.jinja"
     if template.is_file() and THINKING in template.read_text(encoding="utf-8"):
         # Whoever asks the served model writes what it was taught, without knowing of this switch.

@@ -39,13 +39,15 @@ def for_vllm(folder: Path) -> None:
 
 
 def _rename(shard: Path) -> None:
+    from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
-    weights = load_file(shard)
-    if any(name.startswith(TOWER[0]) for name in weights):
-        beside = shard.with_name(shard.name + ".part")
-        save_file({_hub_name(name): weight for name, weight in weights.items()}, beside, metadata={"format": "pt"})
-        beside.replace(shard)
+    with safe_open(shard, "pt") as file:
+        if not any(name.startswith(TOWER[0]) for name in file.keys()):  # noqa: SIM118  it is no mapping
+            return
+    beside = shard.with_name(shard.name + ".part")
+    save_file({_hub_name(name): weight for name, weight in load_file(shard).items()}, beside, metadata={"format": "pt"})
+    beside.replace(shard)
 
 
 def _hub_name(name: str) -> str:
