@@ -1,47 +1,66 @@
 #!/usr/bin/env bash
-# What a second GPU brings, in training and in serving: two_gpus.sh DATA FOLDER
+# What a second GPU brings, in training and in serving: two_gpus.sh DATA FOLDER [train] [serve] [record]
 #
 # DATA is a SPEC with formulas (crohme:train), FOLDER takes models, adapters, logs and records. PYTHON is the environment
-# that trains, SERVE_PYTHON the one that has vLLM. GPUS=2, STEPS=100 (of 64 pictures each, on however many GPUs) and
-# LIMIT=1198 pictures can be set. REHEARSE=1 goes through all of it on a CPU, with tiny models.
+# that trains, SERVE_PYTHON the one that has vLLM. What needs one GPU runs beside what needs one other, each with half of
+# the cores; then each of the two has both GPUs and all cores. `record` puts what was found into FOLDER/two_gpus.json.
+# STEPS (embedded) and BIG_STEPS (3 B) of 64 pictures each, on however many GPUs, and LIMIT and BIG_LIMIT pictures to
+# serve can be set. REHEARSE=1 goes through all of it on a CPU, with tiny models.
 set -euo pipefail
 data=$1 out=$2
+shift 2
 here=$(cd "$(dirname "$0")" && pwd)
-PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON} GPUS=${GPUS:-2} STEPS=${STEPS:-100} LIMIT=${LIMIT:-1198}
-batch=64 trained=qwen2_5_vl_3b served=ernie_28b size=() launch=(--mixed_precision no) most=64
+PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON}
+STEPS=${STEPS:-200} BIG_STEPS=${BIG_STEPS:-40} LIMIT=${LIMIT:-1198} BIG_LIMIT=${BIG_LIMIT:-200}
+batch=64 big=qwen2_5_vl_3b served=ernie_28b size=() launch=(--mixed_precision no) most=256 cores=$(getconf _NPROCESSORS_ONLN)
+dummy="--load-format dummy --trust-remote-code"
 # Multicast over NVLink can put GPUs out of service that others share.
 export NCCL_NVLS_ENABLE=0 TORCH_SYMM_MEM_DISABLE_MULTICAST=1 NVSHMEM_DISABLE_NVLS=1 HF_HUB_OFFLINE=1
 if [ -n "${REHEARSE:-}" ]; then
     batch=4 size=(--tiny) launch+=(--cpu) most=8
 fi
-dummy="--load-format dummy --trust-remote-code"
 mkdir -p "$out"
 
-train() { # MODEL NAME PROCESSES
-    "$PYTHON" -m accelerate.commands.launch "${launch[@]}" --num_machines 1 --num_processes "$3" \
-        $([ "$3" -gt 1 ] && [ -z "${REHEARSE:-}" ] && echo --multi_gpu) -m latexocr.cli \
-        train --data "$data" --model "$1" --out "$out/train-$2-$3" --steps "$STEPS" --batch $((batch / $3)) \
-        --backend peft --rank 16 --seed 1 2>&1 | tee "$out/train-$2-$3.log" | tail -n 3
-    "$PYTHON" - "$out/train-$2-$3" $((STEPS * batch)) << 'END'
-import json, sys
-from pathlib import Path
-run = json.loads(Path(sys.argv[1], "run.json").read_text())
-print(f"{sys.argv[1]}: {int(sys.argv[2]) / run['seconds']:.1f} pictures/s, last loss {run['last_loss']:.4f}")
-END
+on() { # FIRST LAST COMMAND...: with these GPUs, and their share of the cores
+    local first=$1 last=$2
+    shift 2
+    CUDA_VISIBLE_DEVICES=$(seq -s, "$first" "$last") \
+        taskset -c $((first * cores / 2))-$(((last + 1) * cores / 2 - 1)) "$@"
 }
 
-speed() { # MODEL NAME FLAGS
-    "$PYTHON" "$here/serving_speed.py" --data "$data" --limit "$LIMIT" --model "$1" --max-tokens "$most" --alone 5 \
-        --serve-python "$SERVE_PYTHON" --contenders served requests --flags="$3" --out "$out/serve-$2.json"
+learn() { # MODEL NAME STEPS FIRST LAST
+    local gpus=$(($5 - $4 + 1))
+    on "$4" "$5" "$PYTHON" -m accelerate.commands.launch "${launch[@]}" --num_machines 1 --num_processes "$gpus" \
+        --main_process_port "$((29500 + $4))" $([ "$gpus" -gt 1 ] && [ -z "${REHEARSE:-}" ] && echo --multi_gpu) \
+        -m latexocr.cli train --data "$data" --model "$1" --out "$out/train-$2-$gpus" --steps "$3" \
+        --batch $((batch / gpus)) --backend peft --rank 16 --seed 1 --held-out 0 --log-to none --save-steps 100000 \
+        > "$out/train-$2-$gpus.log" 2>&1 || echo "training $2 on $gpus failed: $out/train-$2-$gpus.log" >&2
 }
 
-[ -d "$out/$trained" ] || "$PYTHON" "$here/random_model.py" "$trained" "$out/$trained" --weights "${size[@]}"
+speed() { # MODEL NAME PICTURES FIRST LAST FLAGS [MORE...]
+    local model=$1 name=$2 limit=$3 first=$4 last=$5 flags=$6
+    shift 6
+    on "$first" "$last" "$PYTHON" "$here/serving_speed.py" --data "$data" --limit "$limit" --model "$model" \
+        --max-tokens "$most" --alone 5 --serve-python "$SERVE_PYTHON" --contenders served requests --flags="$flags" "$@" \
+        --out "$out/serve-$name.json" > "$out/serve-$name.log" 2>&1 ||
+        echo "serving $name failed: $out/serve-$name.log" >&2
+}
+
+[ -d "$out/$big" ] || "$PYTHON" "$here/random_model.py" "$big" "$out/$big" --weights "${size[@]}"
 [ -d "$out/$served" ] || "$PYTHON" "$here/random_model.py" "$served" "$out/$served" "${size[@]}"
-for model in builtin "$out/$trained"; do
-    train "$model" "$(basename "$model")" 1
-    train "$model" "$(basename "$model")" "$GPUS"
+for part in "$@"; do
+    case $part in
+    train)
+        learn builtin embedded "$STEPS" 0 0 & learn "$out/$big" "$big" "$BIG_STEPS" 1 1 & wait
+        learn builtin embedded "$STEPS" 0 1
+        learn "$out/$big" "$big" "$BIG_STEPS" 0 1
+        ;;
+    serve)
+        speed builtin embedded-1 "$LIMIT" 0 0 "" & speed "$out/$served" "$served-1" "$BIG_LIMIT" 1 1 "$dummy" & wait
+        speed builtin embedded-2 "$LIMIT" 0 1 "--data-parallel-size 2"
+        speed "$out/$served" "$served-2" "$BIG_LIMIT" 0 1 "$dummy --tensor-parallel-size 2"
+        ;;
+    record) "$PYTHON" "$here/two_gpus.py" "$out" $batch ;;
+    *) echo "two_gpus.sh: found $part, expected train, serve or record" >&2 && exit 2 ;;
+    esac
 done
-speed builtin builtin-1 ""
-speed builtin "builtin-data-parallel-$GPUS" "--data-parallel-size $GPUS"
-speed "$out/$served" "$served-1" "$dummy"
-speed "$out/$served" "$served-tensor-parallel-$GPUS" "$dummy --tensor-parallel-size $GPUS"
