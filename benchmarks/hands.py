@@ -21,9 +21,17 @@ VERSION = "5.3.0"
 FONTS = ("caveat", "patrick-hand", "kalam", "indie-flower", "gochi-hand", "handlee", "architects-daughter",
          "shadows-into-light", "reenie-beanie", "schoolbell", "neucha", "short-stack", "the-girl-next-door",
          "sue-ellen-francisco", "covered-by-your-grace", "delicious-handrawn", "gloria-hallelujah", "bad-script",
-         "marck-script", "cedarville-cursive", "homemade-apple", "mansalva", "playpen-sans", "zen-kurenaido")
+         "marck-script", "cedarville-cursive", "homemade-apple", "mansalva", "playpen-sans", "zen-kurenaido",
+         "annie-use-your-telescope", "beth-ellen", "caveat-brush", "chilanka", "comic-neue", "coming-soon", "cookie",
+         "crafty-girls", "dancing-script", "dawning-of-a-new-day", "delius", "edu-nsw-act-foundation",
+         "edu-sa-beginner", "fuzzy-bubbles", "gaegu", "gamja-flower", "give-you-glory", "hi-melody", "itim",
+         "just-another-hand", "klee-one", "kristi", "la-belle-aurore", "long-cang",
+         "loved-by-the-king", "mali", "mynerve", "nanum-pen-script", "nothing-you-could-do",
+         "pangolin", "playwrite-de-grund", "playwrite-es", "playwrite-fr-trad", "playwrite-it-moderna",
+         "playwrite-us-trad", "poor-story", "sacramento", "sedgwick-ave", "sriracha", "sunshiney", "swanky-and-moo-moo",
+         "vibur", "waiting-for-the-sunrise", "yomogi", "zeyada")
 """@fontsource packages, all of `VERSION`."""
-APACHE = ("schoolbell", "homemade-apple")
+APACHE = ("schoolbell", "homemade-apple", "coming-soon", "crafty-girls", "just-another-hand", "sunshiney")
 HFMATH = "hfmath@0.0.2"
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 GREEK = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ"

@@ -1,10 +1,16 @@
 """What TeX's own fonts hold where: the character of a code in the Computer Modern and AMS fonts.
 
-Takes the name of a font and a code, gives a character (Unicode; "cal A" and "bb A" for script and double letters),
-or None. Knows nothing of pictures. Source: D. E. Knuth, "Computer Modern Typefaces"; tables in fontmath.ltx, amsfonts.
+Takes the name of a font and a code, gives a character (Unicode; "cal A" and "bb A" for script and double letters), or
+None; and makes the pieces of a page whole. Knows nothing of pictures. Source: D. E. Knuth, "Computer Modern Typefaces";
+tables in fontmath.ltx, amsfonts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from latexocr.tex.dvi import Glyph
 
 CAPITAL_GREEK = "ΓΔΘΛΞΠΣΥΦΨΩ"
 ASCII = {code: chr(code) for code in (*range(48, 58), *range(65, 91), *range(97, 123))}
@@ -41,3 +47,25 @@ FONTS = {"cmr": CMR, "cmmi": CMMI, "cmsy": CMSY, "cmex": CMEX, "msam": MSAM, "ms
 def character(font: str, code: int) -> str | None:
     """The character at a place of a font; None where the font or the place is not known."""
     return FONTS.get(font, {}).get(code)
+
+
+def name(glyph: Glyph) -> str | None:
+    """The character that a glyph is, or is a piece of; None where it is not known."""
+    if glyph.font == "cmex" and glyph.code in PIECES:
+        return PIECES[glyph.code]
+    return character(glyph.font, glyph.code)
+
+
+def whole(page: Sequence[Glyph]) -> list[Glyph]:
+    """The glyphs, the pieces of a tall delimiter made one."""
+    result: list[Glyph] = []
+    for glyph in page:
+        last = result[-1] if result else None
+        if (last and glyph.font == last.font == "cmex" and glyph.code in PIECES
+                and PIECES.get(last.code) == PIECES[glyph.code] and abs(glyph.left - last.left) < 2
+                and min(abs(glyph.top - last.bottom), abs(glyph.bottom - last.top)) < 3):
+            result[-1] = replace(last, left=min(last.left, glyph.left), top=min(last.top, glyph.top),
+                                 right=max(last.right, glyph.right), bottom=max(last.bottom, glyph.bottom))
+        else:
+            result.append(glyph)
+    return result

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latexocr.data.cursive import CURSIVE
 from latexocr.data.signs import LETTERS, SIGNS
 from latexocr.errors import UserError
 
@@ -65,9 +66,11 @@ def load_hands(path: Path) -> Hands:
 
 def own_shapes() -> dict[str, tuple[Shape, ...]]:
     """The letters and signs drawn for this project."""
-    table = [(LETTERS, True), (SIGNS, False)]
-    return {character: tuple(_written(way, letter=letter) for way in ways)
-            for signs, letter in table for character, ways in signs.items()}
+    shapes: dict[str, tuple[Shape, ...]] = {}
+    for signs, letter in ((LETTERS, True), (CURSIVE, True), (SIGNS, False)):
+        for character, ways in signs.items():
+            shapes[character] = shapes.get(character, ()) + tuple(_written(way, letter=letter) for way in ways)
+    return shapes
 
 
 def doubled(shape: Shape) -> Shape:
