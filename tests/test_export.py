@@ -14,7 +14,6 @@ from latexocr.reading import GenerateConfig
 from latexocr.reading.inputs import BUILTIN, resolve
 from latexocr.reading.local import load_model, load_weights
 from latexocr.training.export import _complete, export
-from latexocr.training.hub import push, write_card
 from latexocr.training.lora import TrainConfig, train
 from tests.conftest import drawn
 
@@ -118,34 +117,6 @@ def test_a_calibration_is_that_of_the_adapter_and_not_of_its_base(tmp_path):
     (adapter / "calibration.json").write_text('{"intercept": 2, "slope": 2}')
     _complete(folder, base, adapter)
     assert json.loads((folder / "calibration.json").read_text()) == {"intercept": 2, "slope": 2}
-
-
-def test_a_card_says_what_is_in_the_records(exported, tmp_path):
-    from huggingface_hub import ModelCard
-
-    folder = shutil.copytree(exported, tmp_path / "folder")
-    write_card(folder, "me/formulas", None)
-    card = ModelCard.load(folder / "README.md")
-    assert card.data.pipeline_tag == "image-text-to-text" and "12 pictures the same answers" in card.text
-    assert "rank 32, on 40 pictures of `samples in memory`" in card.text and "vllm serve me/formulas" in card.text
-    bench = tmp_path / "bench"
-    bench.mkdir()
-    with pytest.raises(UserError, match=r"no card\.md"):
-        write_card(folder, "me/formulas", bench)
-    scores = {"type": "exact_match", "value": 53.2}
-    result = {"task": {"type": "image-to-text"}, "dataset": {"name": "d", "type": "d"}, "metrics": [scores]}
-    head = json.dumps({"model-index": [{"name": "a", "results": [result]}]})
-    (bench / "card.md").write_text(f"---\n{head}\n---\n\n# a\n\n| scores |\n")
-    write_card(folder, "me/formulas", bench)
-    card = ModelCard.load(folder / "README.md")
-    assert card.data.eval_results[0].metric_value == 53.2 and "## Results\n\n| scores |" in card.text
-
-
-def test_an_upload_without_a_network_is_one_line_and_the_folder_stays(exported, monkeypatch):
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match="not uploaded") as caught:
-        push(exported, "me/formulas")
-    assert "\n" not in str(caught.value) and (exported / "config.json").is_file()
 
 
 def test_without_samples_it_is_checked_on_drawn_pictures(tuned, tmp_path):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from latexocr.cli.options import Verb
+from latexocr.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Export:
     push_to_hub: Annotated[str, arg(metavar="OWNER/NAME")] = ""
     """Also write a model card and upload the folder to the hub; a repository made for it is private."""
     report: Annotated[Path | None, arg(metavar="FOLDER")] = None
-    """Folder of a `latexocr bench`, whose scores the card shows."""
+    """Folder of a `latexocr bench`, whose scores the card shows; or one of the cards in it."""
     download: bool = False
     """Let the base model be fetched from a hub."""
     trust_remote_code: bool = False
@@ -43,6 +44,10 @@ def export(options: Export) -> int:
     from latexocr.training import hub
     from latexocr.training.export import export as export_model
 
+    if options.push_to_hub:
+        hub.refuse_odd(options.push_to_hub, options.report)
+    elif options.report:
+        raise UserError("--report is for the card of an upload: give --push-to-hub OWNER/NAME too.")
     samples = load(options.data) if options.data else None
     folder = export_model(options.adapter, options.out, samples=samples, dtype=options.dtype,
                           download=options.download, trust_remote_code=options.trust_remote_code)
