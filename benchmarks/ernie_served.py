@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,7 +123,7 @@ def served(folder: Path, python: Path, beside: Path) -> Iterator[str]:
             raise SystemExit("The server did not start; above is why.")
         yield url
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait()
 
 
