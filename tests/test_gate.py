@@ -94,7 +94,7 @@ def test_the_column_is_the_only_one_or_tuned_or_the_one_named(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"sha": "def"}, "read from other pictures"), ({"reference": "a+b+c"}, "400 samples have another reference"),
+    ({"sha": "def"}, "read from other pictures"), ({"reference": "a+b+c"}, "400 samples with another reference"),
 ])
 def test_other_data_is_refused(tmp_path, capsys, change, said):
     right, = shares(300)
@@ -107,9 +107,9 @@ def test_other_samples_are_refused_by_name(tmp_path, capsys):
     right, = shares(300)
     whole, part = written(tmp_path / "n.json", {"base": right}), written(tmp_path / "o.json", {"base": right[:398]})
     assert cli.main(["gate", str(part), "--against", str(whole)]) == 2
-    assert "2 samples are missing ('s398', 's399')" in capsys.readouterr().err
+    assert "2 samples missing ('s398', 's399')" in capsys.readouterr().err
     assert cli.main(["gate", str(whole), "--against", str(part)]) == 2
-    assert "2 samples are not in the baseline" in capsys.readouterr().err
+    assert "2 samples not in the baseline" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("content", "said"), [

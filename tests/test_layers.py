@@ -18,8 +18,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "latexocr"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SCRIPTS = [path for folder in ("tests", "benchmarks", "examples", ".ci") for path in (ROOT / folder).rglob("*.py")]
-FLOORS = {"errors": -1, "provenance": 0, "records": 0, "latex": 0, "tex": 0, "data": 1, "reading": 1, "scoring": 1,
-          "training": 2, "bench": 2, "model": 3, "cli": 4}
+FLOORS = {"errors": -1, "provenance": 0, "wording": 0, "records": 0, "latex": 0, "tex": 0, "data": 1, "reading": 1,
+          "scoring": 1, "training": 2, "bench": 2, "model": 3, "cli": 4}
 """Room -> floor; imports point down only. The package's own `__init__` names what the rooms hold, and is above all."""
 HEAVY = ("torch", "transformers", "vllm", "unsloth", "trl", "peft", "datasets", "sacrebleu", "scipy", "httpx")
 """What `import latexocr.cli` must not load."""

@@ -271,7 +271,7 @@ def test_any_number_of_columns_each_against_the_base(data, capsys):
     deltas = {name: next(c["delta"] for c in compared if c["metric"] == HEADLINE)
               for name, compared in report["comparisons"].items()}
     assert deltas == pytest.approx({"tuned": 0.2, "other": -0.2, "same": 0})
-    assert "base and same: 0 of 5 answers are spelled otherwise; of 0 only one is right." in out
+    assert "base and same: 0 of 5 answers spelled otherwise; of 0 only one is right." in out
     assert max(map(len, out.splitlines())) < 130 or "Exact match" in max(out.splitlines(), key=len)
     assert [line.split()[0] for line in out.splitlines()[1:5]] == ["base", "tuned", "other", "same"]
     assert cli.main(command) == 0 and capsys.readouterr().out == out

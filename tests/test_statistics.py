@@ -243,7 +243,7 @@ def test_the_front_door_takes_lists_and_ids():
 
 
 @pytest.mark.parametrize("predictions, references, message", [
-    (["x"], ["x", "y"], "1 predictions for 2 references"), ([], [], "no pairs"), ("x", ["x"], "lone string"),
+    (["x"], ["x", "y"], "1 prediction for 2 references"), ([], [], "no pairs"), ("x", ["x"], "lone string"),
     ({"a": "x"}, {"b": "x"}, r"1 not among the references \('a'\); 1 missing \('b'\)"), ({"a": "x"}, ["x"], "have ids"),
     (["x"], {"a": "x"}, "have none"),
     ([Prediction("a", "x"), Prediction("a", "y")], {"a": "x"}, r"1 doubled \('a'\)"),

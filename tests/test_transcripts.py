@@ -211,7 +211,7 @@ def test_unsure_answers_are_left_for_a_person(fake, place, capsys):
     assert run("in", "--out", "o", "--min-confidence", "0.9") == 0
     out, err = capsys.readouterr()
     assert out == "a.png\tx_{a.png}\n" and ids(Path("o")) == ["a.png", "b.png", "c.png"]
-    for line in ("latexocr: b.png: confidence 62%, below 90%: for review", "latexocr: 2 of 3 answers are for review",
+    for line in ("latexocr: b.png: confidence 62%, below 90%: for review", "latexocr: 2 of 3 answers for review",
                  "latexocr: c.png: no confidence, below 90%: for review"):
         assert line in err.splitlines()
     assert Path("o/results.html").read_text().count('data-kinds="unsure"') == 1

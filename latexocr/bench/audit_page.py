@@ -13,6 +13,7 @@ from latexocr.bench.page import render
 from latexocr.data.audit import FAULTS, Audit, Finding
 from latexocr.data.overlap import KINDS, Match
 from latexocr.records import Sample
+from latexocr.wording import counted
 
 SHOWN = 24
 """Most examples of one kind on the page, evenly spaced."""
@@ -38,8 +39,9 @@ def summary(report: Audit) -> str:
     lines = [f"{len(found):>7}  {kind:<{width}}  {FAULTS[kind]}" if kind != "refused" or report.asked_tex else
              f"{'–':>7}  {kind:<{width}}  TeX was not asked" for kind, found in report.faults.items()]
     repeated = sum(report.repeated.values()) - len(report.repeated)
-    head = (f"{report.n} samples, {report.formulas} different formulas ({repeated} samples repeat one); "
-            f"{len(report.faulty)} samples with a fault")
+    head = (f"{counted(report.n, 'sample')}, {counted(report.formulas, 'different formula')} "
+            f"({counted(repeated, 'sample')} {'repeats' if repeated == 1 else 'repeat'} one); "
+            f"{counted(len(report.faulty), 'sample')} with a fault")
     return "\n".join([head, *lines, *([report.overlap.sentence()] if report.overlap else [])])
 
 
@@ -77,5 +79,5 @@ def _fault(kind: str, finding: Finding, by_id: Mapping[str, Sample]) -> Example:
 
 
 def _match(id_: str, match: Match, tests: Mapping[str, Sample], by_id: Mapping[str, Sample]) -> Example:
-    note = f"{match.edits} token{'' if match.edits == 1 else 's'} differ" if match.kind == "near" else ""
+    note = f"differs by {counted(match.edits, 'token')}" if match.kind == "near" else ""
     return Example(f"seen-{match.kind}", id_, note, [("test", tests[id_]), ("training", by_id[match.train_id])])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from latexocr.bench.judge import HEADLINE, Report
 from latexocr.bench.report import signed
 from latexocr.bench.slices import Slice
+from latexocr.wording import counted
 
 NAMED = 4
 """Most parts that a sentence names."""
@@ -44,22 +45,22 @@ class Change:
 
     def better_sentence(self) -> str:
         """Samples won, and the parts in which that shows."""
-        return (f"{self.column} reads {self.wins} samples that {self.base} got wrong. "
+        return (f"{self.column} reads {counted(self.wins, 'sample')} that {self.base} got wrong. "
                 f"{_named(self.column, 'better', self.better, self.parts)}")
 
     def worse_sentence(self) -> str:
         """Samples lost, and the parts in which that shows."""
-        return (f"{self.column} gets {self.losses} samples wrong that {self.base} read. "
+        return (f"{self.column} gets {counted(self.losses, 'sample')} wrong that {self.base} read. "
                 f"{_named(self.column, 'worse', self.worse, self.parts)}")
 
 
 def _named(column: str, verdict: str, found: Sequence[Slice], parts: int) -> str:
     if not found:
-        return f"In none of {parts} parts of the data is it shown to be {verdict}."
+        return f"In none of {counted(parts, 'part')} of the data is it shown to be {verdict}."
     named = [f"“{part.name}” ({signed(c.delta, HEADLINE)} [{signed(c.low, HEADLINE)}, {signed(c.high, HEADLINE)}], "
              f"n = {part.n})" for part in found[:NAMED] for c in [part.comparisons[column]]]
     most = ", most in" if len(found) > NAMED else ":"
-    return f"{verdict.capitalize()} in {len(found)} of {parts} parts of the data{most} {', '.join(named)}."
+    return f"{verdict.capitalize()} in {len(found)} of {counted(parts, 'part')} of the data{most} {', '.join(named)}."
 
 
 def changes(report: Report) -> dict[str, Change]:

@@ -14,6 +14,7 @@ from latexocr.bench.judge import HEADLINE, Report
 from latexocr.bench.lines import MAIN, Line, lines
 from latexocr.bench.report import SHOWN, difference, interval, p_value, shown, verdict_line, warnings
 from latexocr.scoring.metrics import Comparison, Score
+from latexocr.wording import counted
 
 PAPER = {"exact_syntax": "Exact, syntax", HEADLINE: "Exact, visual", "edit_distance": "Edit dist.", "bleu": "BLEU"}
 """Columns of the table for a paper, which are as many as an article is wide, with their heads."""
@@ -67,7 +68,8 @@ def _md_changes(change: Change) -> str:
 
 def _md_rests_on(report: Report) -> str:
     first = next(iter(report.scores.values()))
-    runs = [f"- {_md(name)}: {_md(run.model)}, on {run.n} samples of {_md(run.data)} (sha256 {run.data_sha256[:12]})"
+    runs = [f"- {_md(name)}: {_md(run.model)}, on {counted(run.n, 'sample')} of {_md(run.data)} "
+            f"(sha256 {run.data_sha256[:12]})"
             for name, run in report.runs.items()]
     signatures = [f"- `{score.signature}`" for score in first if score.metric in MAIN]
     legend = f"n = {_pairs(report)}; in brackets, 95 % intervals; ↑ higher is better, ↓ lower{_stars(report)}"
@@ -91,7 +93,7 @@ def latex_table(report: Report) -> str:
     head = " & ".join(_tex(f"{PAPER[line.metric]} {line.arrow}") for line in chosen)
     rows = [f"{_tex(name)} & {' & '.join(_tex_cell(line, name) for line in chosen)} \\\\" for name in report.scores]
     data = next((run.data for run in report.runs.values()), "")
-    caption = (f"Formula recognition on {_pairs(report)} samples{f' of {data}' if data else ''}; "
+    caption = (f"Formula recognition on {counted(_pairs(report), 'sample')}{f' of {data}' if data else ''}; "
                "all from 0 to 100, with 95 % intervals")
     star = f" $^*$: differs from {_tex(next(iter(report.scores)))} (paired, $p < 0.05$)." if report.comparisons else ""
     comments = [f"% {_tex(name)}: {_tex(run.model)}" for name, run in report.runs.items()]

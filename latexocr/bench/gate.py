@@ -19,6 +19,7 @@ from latexocr.records import Prediction
 from latexocr.scoring.failures import scored_text
 from latexocr.scoring.metrics import METRICS, Comparison, tabulate
 from latexocr.scoring.statistics import SIGNIFICANT, compare
+from latexocr.wording import counted
 
 PREFERRED = "tuned"
 FIELDS = {"id": str, "reference": str, "answers": dict}
@@ -115,9 +116,10 @@ def _refuse_other_data(column: Column, baseline: Column) -> None:
     missing = [id for id in baseline.references if id not in column.references]
     extra = [id for id in column.references if id not in baseline.references]
     other = [id for id, reference in baseline.references.items() if column.references.get(id, reference) != reference]
-    for ids, what in ((missing, "are missing"), (extra, "are not in the baseline"), (other, "have another reference")):
+    for ids, what in ((missing, "missing"), (extra, "not in the baseline"), (other, "with another reference")):
         if ids:
-            raise UserError(f"{column.where}: {len(ids)} samples {what} ({some(ids)}). Both must be of the same data.")
+            raise UserError(f"{column.where}: {counted(len(ids), 'sample')} {what} ({some(ids)}). "
+                            "Both must be of the same data.")
     if column.data_sha256 and baseline.data_sha256 and column.data_sha256 != baseline.data_sha256:
         raise UserError(f"{column.where} was read from other pictures than {baseline.where} (data_sha256 "
                         f"{column.data_sha256[:12]} and {baseline.data_sha256[:12]}). Both must be of the same data.")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.records import Distant
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -76,7 +77,8 @@ def render(template: str, **values: Any) -> str:
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )
-    return environment.get_template(template).render(mathml=mathml, picture=picture, script=script, **values)
+    values |= {"mathml": mathml, "picture": picture, "counted": counted, "script": script}
+    return environment.get_template(template).render(**values)
 
 
 def mathml(latex: str) -> Markup | None:

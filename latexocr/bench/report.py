@@ -18,6 +18,7 @@ from latexocr.provenance import write_text
 from latexocr.records import Sample
 from latexocr.scoring.metrics import Comparison, Score
 from latexocr.scoring.variants import DRAWN, KNOWN
+from latexocr.wording import counted
 
 SCHEMA = 2
 """Version of the form of `report.json`."""
@@ -147,9 +148,10 @@ def _seen(report: Report) -> list[str]:
 
 def _noisy(found: Noise) -> str:
     if not found.again and not found.alone:
-        return f"read again, and one at a time: the same {found.n} answers."
-    return (f"of {found.n} answers, {found.again} changed when read again and {found.alone} when read one at a time; "
-            f"{found.flips} between right and wrong (up to {100 * found.flips / found.n:.1f} points of noise).")
+        return f"read again, and one at a time: the same {counted(found.n, 'answer')}."
+    return (f"of {counted(found.n, 'answer')}, {found.again} changed when read again and {found.alone} when read one "
+            f"at a time; {found.flips} between right and wrong "
+            f"(up to {100 * found.flips / found.n:.1f} points of noise).")
 
 
 def _same(report: Report) -> list[str]:
@@ -159,6 +161,6 @@ def _same(report: Report) -> list[str]:
     for one in report.agreement:
         if one.different < ALIKE * one.n:
             ids = ", ".join(map(repr, one.ids)) + (", ..." if one.different > len(one.ids) else "")
-            lines.append(f"{one.a} and {one.b}: {one.different} of {one.n} answers are spelled otherwise"
+            lines.append(f"{one.a} and {one.b}: {one.different} of {counted(one.n, 'answer')} spelled otherwise"
                          f"{f' ({ids})' if ids else ''}; of {one.flips} only one is right.")
     return lines

@@ -13,6 +13,7 @@ from latexocr.bench.charts import Chart, Point, by_label
 from latexocr.bench.judge import LEVELS, Report
 from latexocr.bench.slices import Slice
 from latexocr.scoring.metrics import Score
+from latexocr.wording import counted
 
 EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
 """Upper edges of the bins of the histogram of edit distances; the first bin is exactly 0."""
@@ -77,7 +78,7 @@ def confidence(report: Report) -> list[Chart]:
         return []
     reliability, risks = {}, {}
     for name, found in report.calibration.items():
-        reliability[name] = [Point(one.confidence, one.correct, f"{name}: {one.n} answers of confidence "
+        reliability[name] = [Point(one.confidence, one.correct, f"{name}: {counted(one.n, 'answer')} of confidence "
                                    f"{one.confidence * 100:.0f} %, {one.correct * 100:.0f} % of them right",
                                    one.low, one.high) for one in found.bins]
         risks[name] = [Point(one.coverage, one.risk) for one in found.risk_coverage]
@@ -97,5 +98,5 @@ def robustness(report: Report) -> list[Chart]:
     labels = [step.strength or "clean" for step in steps]
     values = {name: [_score(name, label, step.scores[name]) for label, step in zip(labels, steps, strict=True)]
               for name in report.scores if all(name in step.scores for step in steps)}
-    return [by_label("Exact match on damaged pictures", f"Visual level, {steps[0].n} pictures; all kinds of damage "
-                     "together, by strength.", labels, values, kind="curve")]
+    return [by_label("Exact match on damaged pictures", f"Visual level, {counted(steps[0].n, 'picture')}; all kinds of "
+                     "damage together, by strength.", labels, values, kind="curve")]

@@ -18,6 +18,7 @@ from latexocr.errors import UserError
 from latexocr.reading import Reader
 from latexocr.reading.latency import Latency
 from latexocr.records import Prediction, Sample, mend, read_predictions, write_predictions
+from latexocr.wording import counted
 
 LONGEST_ID = 80
 """Characters of an id that are shown in a message."""
@@ -86,7 +87,8 @@ def _watched(predictions: Iterator[Prediction], done: int, n: int, label: str,
              show: Callable[[Prediction], None] | None) -> Iterator[Prediction]:
     from tqdm import tqdm
 
-    with tqdm(predictions, desc=label or None, initial=done, total=n, unit=" pictures", dynamic_ncols=True) as bar:
+    with tqdm(predictions, desc=label or None, initial=done, total=n, unit=" pictures", dynamic_ncols=True,
+              disable=None) as bar:
         for prediction in bar:
             yield prediction  # Resumed after the line is in the file: nothing is shown that a kill could take back.
             if show is not None:
@@ -136,7 +138,7 @@ def _refuse_strangers(samples: Iterable[Sample], predictions: Iterable[Predictio
 
 def some(ids: Sequence[str]) -> str:
     shown = ", ".join(repr(id if len(id) <= LONGEST_ID else id[:LONGEST_ID] + "...") for id in ids[:3])
-    return f"{shown} and {len(ids) - 3} more ids" if len(ids) > 3 else shown
+    return f"{shown} and {counted(len(ids) - 3, 'more id')}" if len(ids) > 3 else shown
 
 
 def paired(samples: Sequence[Sample], predictions: Sequence[Prediction], where: str) -> list[Prediction]:

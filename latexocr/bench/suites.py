@@ -14,6 +14,7 @@ from pathlib import Path
 from latexocr.data.sources import content_hash
 from latexocr.errors import UserError
 from latexocr.records import Sample
+from latexocr.wording import counted
 
 PREFIX = "suite:"
 FOLDER = Path(__file__).parent.parent.parent / "benchmarks" / "suites"
@@ -34,8 +35,8 @@ class Suite:
     def check(self, samples: Sequence[Sample]) -> None:
         """Raise UserError where these are not the samples of the suite."""
         if self.n is not None and len(samples) != self.n:
-            raise UserError(f"suite {self.name}: found {len(samples)} samples, expected {self.n}. Give the whole set, "
-                            "and take a part of it with --limit.")
+            raise UserError(f"suite {self.name}: found {counted(len(samples), 'sample')}, expected {self.n}. Give the "
+                            "whole set, and take a part of it with --limit.")
         if self.sha256 is not None and (found := content_hash(samples)) != self.sha256:
             raise UserError(f"suite {self.name}: the data is another: found sha256 {found}, expected {self.sha256}. "
                             "Give what the suite's source names, or name your data by its own SPEC.")

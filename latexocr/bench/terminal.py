@@ -12,6 +12,7 @@ from latexocr.bench.judge import HEADLINE, Report
 from latexocr.bench.report import SHOWN, difference, interval, label, p_value, shown, verdicts, warnings
 from latexocr.bench.robust import Loss
 from latexocr.scoring.metrics import Comparison, Score
+from latexocr.wording import counted
 
 BESIDE = 2
 """Most columns that stand beside each other with all metrics; more stand below each other with the main ones."""
@@ -88,7 +89,7 @@ def _robust(report: Report) -> str:
     rows = [["damage: exact match, visual %", *report.scores]]
     for one in report.robustness:
         if one.kind in ("none", "all"):
-            name = f"{one.strength}, all kinds" if one.strength else f"none ({one.n} pictures)"
+            name = f"{one.strength}, all kinds" if one.strength else f"none ({counted(one.n, 'picture')})"
             rows.append([name, *(_loss(one.scores.get(column), one.losses.get(column)) for column in report.scores)])
     return aligned(rows) if report.robustness else ""
 

@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 
 from latexocr.cli.options import Folder, Verb
 from latexocr.errors import UserError
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     from latexocr.records import Sample
@@ -97,7 +98,7 @@ def _written(sets: dict[Path, Iterable[Sample]], form: str) -> int:
     for folder, samples in sets.items():
         written = write(samples, folder, form, conversation)
         left_out += written.left_out
-        print(f"{written.path}: {written.count} samples")
+        print(f"{written.path}: {counted(written.count, 'sample')}")
     _list([f"left out {id_}: {reason}" for id_, reason in left_out])
     return 1 if left_out else 0
 
@@ -148,7 +149,7 @@ def typeset(options: Typeset) -> int:
     _sheet(index)
     if refused:
         write_text(options.out / "refused.txt", "".join(f"{latex}\n" for latex in refused))
-    print(f"{index}: {len(formulas) - len(refused)} of {len(formulas)} formulas")
+    print(f"{index}: {len(formulas) - len(refused)} of {counted(len(formulas), 'formula')}")
     return 0
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from latexocr.errors import UserError
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +76,7 @@ def with_drawings(found: Assessment, references: Mapping[str, str], columns: Map
 def _told(refused: Mapping[str, Sequence[str]], n: int) -> str:
     references = refused["references"]
     named = ", ".join(map(repr, references[:NAMED])) + (", ..." if len(references) > NAMED else "")
-    return (f"{len(refused['predictions'])} predictions and {len(references)} of {n} references"
+    return (f"{counted(len(refused['predictions']), 'prediction')} and {len(references)} of {counted(n, 'reference')}"
             + (f" ({named})" if named else "") + "; they score 0")
 
 

@@ -16,6 +16,7 @@ from latexocr.cli.options import Generate, Loading, Verb
 from latexocr.errors import UserError
 from latexocr.latex.delimiters import wrapped
 from latexocr.reading import GenerateConfig
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     from latexocr.bench.transcripts import Transcript
@@ -150,17 +151,18 @@ def _say(what: str) -> None:
 def _ending(done: Transcript, shown: _Shown) -> int:
     """The last lines; the exit code."""
     if shown.for_review:
-        _say(f"{shown.for_review} of {done.read} answers are for review")
+        _say(f"{shown.for_review} of {counted(done.read, 'answer')} for review")
     if done.read:
         _say(_speed(done))
     if done.failures:
-        _say(f"{done.failures:,} of {done.n:,} pictures could not be read; --retry-errors tries them again.")
+        _say(f"{done.failures:,} of {counted(f'{done.n:,}', 'picture')} could not be read; --retry-errors tries again.")
     return 1 if done.failures else 0
 
 
 def _speed(done: Transcript) -> str:
     seconds = max(done.seconds, 1e-9)
-    parts = [f"{done.read:,} pictures", f"errors: {done.failures:,}", f"{done.read / seconds:.3g} pictures/s"]
+    parts = [counted(f"{done.read:,}", "picture"), f"errors: {done.failures:,}",
+             f"{done.read / seconds:.3g} pictures/s"]
     if done.latency is not None and done.latency.n:
         parts += [f"answers within {done.latency.percentile(0.5):.2g} s (p50), {done.latency.percentile(0.95):.2g} s "
                   "(p95)"]

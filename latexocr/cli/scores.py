@@ -15,6 +15,7 @@ from tyro.conf import Positional, arg
 
 from latexocr.cli.options import Verb
 from latexocr.errors import UserError
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     from latexocr.cli.drawn import Refused
@@ -189,7 +190,7 @@ def diff(options: Diff) -> int:
     print(f"{level}: {MEANING[found.level]}")
     if found.shown is not None:
         edits = sum(edit.cost for edit in found.edits) or "no"
-        print(f"{edits} token edit{'s' if edits != 1 else ''} between their forms at level {found.shown.value}, "
+        print(f"{counted(edits, 'token edit')} between their forms at level {found.shown.value}, "
               f"{found.shown.name.lower()}:")
     print(aligned(found.edits, width=shutil.get_terminal_size().columns, colour=sys.stdout.isatty()))
     for name, reason in zip(("A", "B"), found.reasons, strict=True):

@@ -17,6 +17,7 @@ from latexocr.latex.tokens import tokenize
 from latexocr.latex.tree import Unparsable, parse
 from latexocr.records import Sample
 from latexocr.tex import run as tex
+from latexocr.wording import counted
 
 LONGEST = 512
 """Tokens of a reference beyond which it counts as over-long, unless told otherwise."""
@@ -100,7 +101,7 @@ def _reference_fault(latex: str, longest: int) -> tuple[str, str]:
     tree = parse(tokens)
     if isinstance(tree, Unparsable):
         return "unbalanced" if tree.unbalanced else "unparsable", tree.reason
-    return ("over-long", f"{len(tokens)} tokens") if len(tokens) > longest else ("", "")
+    return ("over-long", f"{counted(len(tokens), 'token')}") if len(tokens) > longest else ("", "")
 
 
 def _refused(samples: Sequence[Sample], at_once: int = 400) -> list[Finding]:

@@ -14,6 +14,7 @@ from latexocr.data.near import SHARE, nearest
 from latexocr.latex.canonical import Level, canonical
 from latexocr.latex.tokens import tokenize
 from latexocr.records import Sample
+from latexocr.wording import counted
 
 Value = TypeVar("Value", str, bytes)
 
@@ -70,13 +71,16 @@ class Overlap:
         """What was found, with the numbers that matter."""
         counts = self.counts
         if not self.matches:
-            return f"None of {self.n} test samples is among the {self.n_train} training samples, nor nearly so."
+            return (f"None of {counted(self.n, 'test sample')} is among the "
+                    f"{counted(self.n_train, 'training sample')}, nor nearly so.")
         ways = (f"{counts['picture']} as pictures, {counts['exact']} as formulas, {counts['canonical']} as formulas "
                 "spelled otherwise")
         short = len(self.seen & self.short)
         chance = f"; {short} of these have fewer than {SHORT} tokens and recur by chance" if short else ""
-        return (f"{len(self.seen)} of {self.n} test samples ({100 * len(self.seen) / self.n:.1f} %) are among the "
-                f"{self.n_train} training samples: {ways}{chance}. {counts['near']} more are there nearly.")
+        share = f"{100 * len(self.seen) / self.n:.1f} %"
+        return (f"{len(self.seen)} of {counted(self.n, 'test sample')} ({share}) are among the "
+                f"{counted(self.n_train, 'training sample')}: {ways}{chance}. {counts['near']} more "
+                f"{'is' if counts['near'] == 1 else 'are'} there nearly.")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.records import Sample
+from latexocr.wording import counted
 
 GROUPS: dict[str, Callable[[Sample], str]] = {
     "formula": lambda sample: canonical(sample.latex or "", Level.VISUAL),
@@ -43,8 +44,9 @@ def split(samples: Sequence[Sample], share: float, *, by: str = "formula", seed:
     parts = Split(*([sample for sample, group in zip(samples, groups, strict=True) if sides[group] is side]
                     for side in (True, False)))
     if not parts.train or not parts.test:
-        raise UserError(f"All {len(samples)} samples fell on one side: by {by} they are {len(sides)} group(s). "
-                        f"Split by another of {', '.join(GROUPS)}, or with another seed.")
+        raise UserError(f"All {counted(len(samples), 'sample')} fell on one side: by {by}, "
+                        f"{counted(len(sides), 'group')}. Split by another of {', '.join(GROUPS)}, or with another "
+                        "seed.")
     return parts
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from latexocr.errors import UserError
 from latexocr.records import Prediction, json_lines
+from latexocr.wording import counted
 
 ID_NAMES = ("id", "image_id", "img_id", "sample_id", "uid", "key", "image", "img", "image_path", "img_path",
             "image_name", "img_name", "file_name", "filename", "file", "path", "name", "index")
@@ -113,8 +114,8 @@ def _column(row: Row, known: Sequence[str]) -> str | None:
 
 def _by_place(path: Path, formulas: Sequence[str], ids: Sequence[str]) -> list[Prediction]:
     if len(formulas) != len(ids):
-        raise UserError(f"{path}: {len(formulas)} formulas without ids for {len(ids)} references. One is needed for "
-                        "each, in their order; an answer that is missing is an empty line.")
+        raise UserError(f"{path}: {counted(len(formulas), 'formula')} without ids for {counted(len(ids), 'reference')}"
+                        ". One is needed for each, in their order; an answer that is missing is an empty line.")
     return [Prediction(id, latex) for id, latex in zip(ids, formulas)]
 
 

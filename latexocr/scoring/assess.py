@@ -22,6 +22,7 @@ from latexocr.scoring.piecework import Job, contests, places, stack, worked
 from latexocr.scoring.resampling import Tally, by_group, no_tally, tally
 from latexocr.scoring.statistics import Outcomes, comparison_of, score_of
 from latexocr.scoring.variants import DRAWN, VARIANTS
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -151,8 +152,8 @@ def _in_order(name: str, answers: Answers, references: Formulas) -> Sequence[str
     if isinstance(answers, str) or isinstance(references, str):
         raise UserError(f"{name}: a lone string given. Give lists of formulas.")
     if len(answers) != len(references):
-        raise UserError(f"{name}: {len(answers)} predictions for {len(references)} references. Each needs one; an "
-                        "answer that is missing is an empty string.")
+        raise UserError(f"{name}: {counted(len(answers), 'prediction')} for {counted(len(references), 'reference')}. "
+                        "Each needs one; an answer that is missing is an empty string.")
     return answers
 
 

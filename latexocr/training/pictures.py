@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from latexocr.errors import UserError
 from latexocr.reading.images import prepare
 from latexocr.records import Sample
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,8 +71,8 @@ def refuse_unreadable(samples: Sequence[Sample], pictures: Sequence[Prepared | U
         return
     named = "; ".join(f"{sample.id} ({_reason(sample, picture)})" for sample, picture in broken[:NAMED])
     more = f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
-    raise UserError(f"{len(broken)} of {len(samples)} pictures cannot be read: {named}{more}. Mend or remove them, or "
-                    "leave them out (--skip-unreadable).")
+    raise UserError(f"{len(broken)} of {counted(len(samples), 'picture')} cannot be read: {named}{more}. "
+                    "Mend or remove them, or leave them out (--skip-unreadable).")
 
 
 def _reason(sample: Sample, error: UserError) -> str:
