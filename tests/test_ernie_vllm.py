@@ -77,6 +77,17 @@ def test_what_vllm_is_shown_is_what_transformers_sees(model):
         assert torch.allclose(pixels, expected["pixel_values"], atol=1e-6)
 
 
+def test_what_chooses_the_experts_is_exported_as_precise_as_it_was(model):
+    """transformers keeps it in float32, and so does vLLM; rounded to 16 bits, tokens would go to other experts."""
+    from safetensors.torch import load_file
+
+    before, after = (load_file(folder / "model.safetensors") for folder in (model.parent / "base", model))
+    chosen = [name for name in after if name.endswith((".gate.weight", ".gate.weight_1", "e_score_correction_bias"))]
+    assert len(chosen) >= 4 and {str(after[name].dtype) for name in chosen} == {"torch.float32"}
+    assert [name for name in chosen if not after[name].equal(before[name])] == []
+    assert {str(after[name].dtype) for name in after.keys() - set(chosen)} == {"torch.bfloat16"}
+
+
 def test_settings_in_one_file_are_found_as_well(folder):
     """Newer transformers write the settings of the picture part into processor_config.json."""
     path = folder / "processor_config.json"

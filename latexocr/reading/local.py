@@ -76,12 +76,15 @@ def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
     """The model with its weights in another number format, in place.
 
     What is computed when a model is made stays as precise as it was: rounded, the frequencies of the positions would be
-    others than those of the same model loaded in that format.
+    others than those of the same model loaded in that format. So do the weights that its class keeps in float32: those
+    by which ERNIE chooses its experts.
     """
     import torch
 
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(getattr(torch, dtype))
+    precise = tuple(getattr(model, "_keep_in_fp32_modules_strict", None) or ())
+    for name, parameter in model.named_parameters():
+        kept = any(part in name for part in precise)
+        parameter.data = parameter.data.to(torch.float32 if kept else getattr(torch, dtype))
     return model
 
 
