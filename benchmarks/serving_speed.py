@@ -3,13 +3,19 @@
     python benchmarks/serving_speed.py --data SPEC [--data SPEC] --limit 100 --serve-python .venv-serve/bin/python \\
         --out benchmarks/results/serving/NAME.json
 
-In one run, on one machine, with the same pictures: transformers in this process; vLLM in one process; a vLLM server
-through our client; the same requests, made before the clock starts, sent by a client that reads nothing of the answers
-(what the server can do); and `vllm bench serve`, which streams. Each is a process of its own. It reads eight pictures
-to warm up, then all of them (pictures and processor seconds), then some one at a time (seconds to an answer). Memory is
-the largest proportional set size of all processes of a contender, a server's included; of a GPU, what nvidia-smi shows.
+In one run, on one machine, with the same pictures and number format: transformers in this process; vLLM in one process;
+a vLLM server through our client; the same requests, made before the clock starts, sent by a client that reads nothing
+of the answers (what the server can do); `vllm bench serve`, which streams; and our client again with as many requests
+in flight as those two. Each is a process of its own. It reads some to warm up, then all pictures, again and again for
+`--seconds` (pictures and processor seconds), then some one at a time (seconds to an answer). Memory is the largest
+proportional set size of all processes of a contender, a server's included; of a GPU, what nvidia-smi shows.
 Answers are compared with those of transformers. Where one differs, the record has the first token that does, and what
 transformers gives as the log probabilities of both: two numbers that are close are a tie that rounding decides.
+
+The record is written after each contender; what fails, or takes longer than `--patience`, stands in it as failed. On
+stderr stands when each phase begins. On a GPU of many cores, for example:
+
+    ... --batch 64 --warm 64 --in-flight 64 256 512 --seconds 20 --flags="--api-server-count 4"
 """
 
 from __future__ import annotations
@@ -17,20 +23,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import os
 import random
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from resources import Peak, cpu_seconds
 from serving_answers import differences
+from serving_clients import note, rank, send, vllm_bench
 
 from latexocr import provenance
 from latexocr.model import LatexOCRModel
@@ -38,12 +47,10 @@ from latexocr.reading import GenerateConfig
 from latexocr.reading.vllm import find_build
 from latexocr.records import Sample, read_predictions, write_predictions
 
-READERS = ("transformers", "vllm", "served")
-CONTENDERS = (*READERS, "requests", "vllm bench serve")
+READERS = ("transformers", "vllm", "served", "served fixed")
+CONTENDERS = ("transformers", "vllm", "served", "requests", "vllm bench serve", "served fixed")
 WARM, ALONE = 8, 30
-"""Pictures read before the clock starts, and one at a time."""
-
-
+"""Pictures read before the clock starts, at least, and one at a time."""
 def chosen(options: argparse.Namespace) -> list[Sample]:
     """The same pictures in every process: `--limit` of each SPEC, drawn at random; ids say which SPEC."""
     from latexocr.data.sources import load
@@ -56,27 +63,40 @@ def chosen(options: argparse.Namespace) -> list[Sample]:
     return samples
 
 
-def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Read with one of the readers in this process; its predictions go to `options.answers`."""
-    samples, config = chosen(options), GenerateConfig(
-        max_tokens=options.max_tokens, batch_size=options.batch if name == "transformers" else None)
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Read with one of the readers in this process; its predictions of the first round go to `options.answers`."""
+    name, samples = options.only, chosen(options)
+    batch = {"transformers": options.batch, "served fixed": options.in_flight[0]}.get(name)
+    config = GenerateConfig(max_tokens=options.max_tokens, batch_size=batch)
+    note(f"{name}: loads")
     begun = time.perf_counter()
     reader = LatexOCRModel.load(options.url or options.model, engine="vllm" if name == "vllm" else "transformers",
-                                config=config).reader
+                                dtype=options.dtype, config=config).reader
     loaded = time.perf_counter() - begun
-    list(reader.read(samples[:WARM]))
+    note(f"{name}: warms up")
+    list(reader.read(samples[:options.warm]))
+    note(f"{name}: reads")
     busy, begun = cpu_seconds(roots := involved(options)), time.perf_counter()
-    predictions = list(reader.read(samples))
+    predictions = list(reader.read(rounds(samples, options.seconds)))
     seconds, busy = time.perf_counter() - begun, cpu_seconds(roots) - busy
     latency = getattr(reader, "latency", None)
     under_load = [latency.percentile(part) for part in (0.5, 0.95)] if latency else None
-    write_predictions(Path(options.answers), predictions)
+    write_predictions(Path(options.answers), predictions[:len(samples)])
+    note(f"{name}: read {len(predictions)} pictures; now {options.alone} alone")
     alone = sorted(timed(reader, sample) for sample in samples[:options.alone])
-    return {"pictures_per_s": len(samples) / seconds, "seconds": seconds, "load_s": loaded,
-            "cpu_s_per_picture": busy / len(samples), "tokens": sum(p.tokens for p in predictions),
-            "errors": sum(p.stop == "error" for p in predictions),
+    return {"pictures_per_s": len(predictions) / seconds, "seconds": seconds, "pictures": len(predictions),
+            "in_flight": batch, "load_s": loaded, "cpu_s_per_picture": busy / len(predictions),
+            "tokens": sum(p.tokens for p in predictions), "errors": sum(p.stop == "error" for p in predictions),
             "alone_p50_s": rank(alone, 0.5), "alone_p95_s": rank(alone, 0.95), "under_load_p50_p95_s": under_load,
             "gpu": provenance.gpu()}
+
+
+def rounds(samples: Sequence[Sample], seconds: float) -> Iterator[Sample]:
+    """All samples, and all of them again while so many seconds have not passed."""
+    begun, number = time.perf_counter(), 0
+    while not number or time.perf_counter() - begun < seconds:
+        yield from (replace(sample, id=f"{sample.id}#{number}") if number else sample for sample in samples)
+        number += 1
 
 
 def involved(options: argparse.Namespace) -> list[int]:
@@ -90,124 +110,51 @@ def timed(reader: Any, sample: Sample) -> float:
     return time.perf_counter() - begun
 
 
-def rank(seconds: Sequence[float], part: float) -> float:
-    """The smallest of sorted times within which `part` of them lie."""
-    return seconds[max(0, math.ceil(part * len(seconds)) - 1)] if seconds else math.nan
-
-
-def send(options: argparse.Namespace) -> dict[str, Any]:
-    """The best rate of plain requests over several numbers in flight: nothing is prepared or understood meanwhile."""
-    import asyncio
-
-    bodies = [json.dumps(request(sample, options.max_tokens)).encode() for sample in chosen(options)]
-    best: dict[str, Any] = {"pictures_per_s": 0.0}
-    for in_flight in options.in_flight:
-        asyncio.run(flood(options.url, bodies[:WARM], in_flight))
-        busy, begun = cpu_seconds(roots := involved(options)), time.perf_counter()
-        times = asyncio.run(flood(options.url, bodies, in_flight))
-        rate, busy = len(bodies) / (time.perf_counter() - begun), cpu_seconds(roots) - busy
-        if rate > best["pictures_per_s"]:
-            best = {"pictures_per_s": rate, "seconds": len(bodies) / rate, "in_flight": in_flight,
-                    "cpu_s_per_picture": busy / len(bodies),
-                    "under_load_p50_p95_s": [rank(sorted(times), part) for part in (0.5, 0.95)]}
-    return best
-
-
-def request(sample: Sample, max_tokens: int) -> dict[str, Any]:
-    """What our client asks for a picture."""
-    from latexocr.reading.conversation import conversation
-    from latexocr.reading.images import prepare
-    from latexocr.reading.served import openai_messages
-
-    config = GenerateConfig(max_tokens=max_tokens)
-    return {"model": "latexocr", "messages": openai_messages(conversation(prepare(sample.image))), "logprobs": True,
-            "max_tokens": config.max_tokens, "temperature": config.temperature, "seed": config.seed}
-
-
-async def flood(url: str, bodies: Sequence[bytes], in_flight: int) -> list[float]:
-    """Seconds to each answer."""
-    import asyncio
-
-    import aiohttp
-
-    left, times = iter(bodies), []
-
-    async def client(session: aiohttp.ClientSession) -> None:
-        for body in left:
-            begun = time.perf_counter()
-            async with session.post(f"{url}/chat/completions", data=body) as answer:
-                await answer.read()
-                answer.raise_for_status()
-            times.append(time.perf_counter() - begun)
-
-    headers, connector = {"Content-Type": "application/json"}, aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(headers=headers, connector=connector,
-                                     timeout=aiohttp.ClientTimeout(total=None)) as session:
-        await asyncio.gather(*(client(session) for _ in range(in_flight)))
-    return times
-
-
-def vllm_bench(options: argparse.Namespace) -> dict[str, Any]:
-    """`vllm bench serve` with the same pictures, as many in flight as plain requests did best with."""
-    from vllm.benchmarks.serve import add_cli_args, main
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
-
-    from latexocr.reading.inputs import resolve
-
-    contents = [request(sample, 1)["messages"][0]["content"] for sample in chosen(options)]
-    with tempfile.TemporaryDirectory() as folder:
-        lines = Path(folder, "requests.jsonl")
-        lines.write_text("".join(json.dumps({"content": content}) + "\n" for content in contents))
-        parser = FlexibleArgumentParser()
-        add_cli_args(parser)
-        flags = {"backend": "openai-chat", "base-url": options.url.removesuffix("/v1"), "model": "latexocr",
-                 "endpoint": "/v1/chat/completions", "tokenizer": resolve(options.model), "temperature": 0,
-                 "dataset-name": "custom_image", "dataset-path": lines, "num-prompts": len(contents),
-                 "custom-output-len": options.max_tokens, "max-concurrency": options.in_flight[0],
-                 "percentile-metrics": "e2el", "metric-percentiles": "50,95"}
-        words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-        with contextlib.redirect_stdout(sys.stderr):
-            found = main(parser.parse_args([*words, "--disable-shuffle", "--no-oversample", "--disable-tqdm"]))
-    if found["completed"] < len(contents):
-        sys.exit(f"{found['completed']} of {len(contents)} requests were answered")
-    return {"pictures_per_s": found["request_throughput"], "seconds": found["duration"],
-            "in_flight": options.in_flight[0],
-            "under_load_p50_p95_s": [found["p50_e2el_ms"] / 1000, found["p95_e2el_ms"] / 1000]}
-
-
 @contextlib.contextmanager
 def server(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
-    """URL and process of a server as a user starts it."""
+    """URL and process of a server as a user starts it. Raises RuntimeError with its last words where it does not."""
     command = [sys.executable, "-m", "latexocr.cli", "serve", options.model, "--port", "0", "--python",
-               options.serve_python, "--", *shlex.split(options.flags)]
-    with open(os.devnull, "w") as quiet, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=quiet, text=True
-                                                          ) as process:
-        url = process.stdout.readline().strip()
-        if not url:
-            sys.exit(f"No server: see what `{shlex.join(command[1:])}` says.")
+               options.serve_python, "--", "--dtype", options.dtype, *shlex.split(options.flags)]
+    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True
+                                                                ) as process:
         try:
+            url = process.stdout.readline().strip()
+            if not url:
+                process.wait()
+                said.seek(0)
+                raise RuntimeError((said.read().strip().splitlines() or ["no message"])[-1])
+            note("the server answers")
             yield url, process.pid
         finally:
             process.terminate()
 
 
 def contend(name: str, options: argparse.Namespace, folder: Path, *, url: str = "", server_pid: int = 0,
-            in_flight: int = 0) -> dict[str, Any]:
+            in_flight: int = 0, expect: float = 0.0) -> dict[str, Any]:
     """Run one contender in a process of its own; its last words where it fails."""
-    python = sys.executable if name in ("transformers", "served") else options.serve_python
-    command = [python, __file__, *sys.argv[1:], "--only", name, "--url", url,
-               "--server-pid", str(server_pid), "--answers", str(folder / f"{name}.jsonl")]
+    python = sys.executable if name == "transformers" or name.startswith("served") else options.serve_python
+    command = [python, __file__, *sys.argv[1:], "--only", name, "--url", url, "--dtype", options.dtype,
+               "--server-pid", str(server_pid), "--answers", str(folder / f"{name}.jsonl"), "--expect", str(expect)]
     if in_flight:
         command += ["--in-flight", str(in_flight)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    note(f"{name}: begins")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         peak = Peak(process.pid, *([server_pid] if server_pid else []))
         peak.start()
-        out, errors = process.communicate()
-        peak.ended.set()
-    if process.returncode:
-        return {"failed": (errors.strip().splitlines() or ["no message"])[-1]}
-    memory = {"peak_mb": peak.mb} | ({"gpu_mb": peak.gpu_mb} if peak.gpu_mb else {})
-    return json.loads(out.splitlines()[-1]) | memory
+        try:
+            out, _ = process.communicate(timeout=options.patience)
+        except subprocess.TimeoutExpired:
+            return {"failed": f"no end within {options.patience:g} s"}
+        finally:
+            peak.ended.set()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            note(f"{name}: ended")
+    try:
+        found = json.loads(out.splitlines()[-1])
+    except (ValueError, LookupError):
+        found = {"failed": f"exit code {process.returncode}"}
+    return found | {"peak_mb": peak.mb} | ({"gpu_mb": peak.gpu_mb} if peak.gpu_mb else {})
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -217,6 +164,11 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--batch", type=int, help="pictures that transformers reads together")
     parser.add_argument("--max-tokens", type=int, default=GenerateConfig().max_tokens)
+    parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
+                        help="of all contenders; auto: bfloat16 on a GPU, float32 elsewhere")
+    parser.add_argument("--seconds", type=float, default=0.0, help="read all pictures again until so many have passed")
+    parser.add_argument("--patience", type=float, default=900.0, help="seconds after which a contender is given up")
+    parser.add_argument("--warm", type=int, default=8, help="pictures read before the clock starts")
     parser.add_argument("--alone", type=int, default=ALONE, help="pictures read one at a time")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[16, 64, 256], help="numbers to try")
     parser.add_argument("--serve-python", default=sys.executable, help="Python of the environment that has vLLM")
@@ -227,6 +179,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--url", default="", help=argparse.SUPPRESS)
     parser.add_argument("--server-pid", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--answers", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--expect", type=float, default=0.0, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -241,44 +194,82 @@ def shown(name: str, found: dict[str, Any]) -> str:
             + (f"   under load {load[0]:.3f} / {load[1]:.3f} s" if load else ""))
 
 
-def all_of(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """The record of every contender; those that need a server share one."""
-    record: dict[str, Any] = {}
+def all_of(options: argparse.Namespace, folder: Path, tell: Callable[[str, dict[str, Any]], None]) -> None:
+    """Every contender, told as it ends; those that need a server share one."""
+    found: dict[str, Any] = {}
 
     def run(name: str, **where: Any) -> None:
         if name in options.contenders:
-            record[name] = contend(name, options, folder, **where) | {"load_average": os.getloadavg()[0]}
-            print(shown(name, record[name]), flush=True)
+            found[name] = contend(name, options, folder, **where) | {"load_average": os.getloadavg()[0]}
+            tell(name, found[name])
 
     run("transformers")
     run("vllm")
-    if set(options.contenders) - {"transformers", "vllm"}:
+    served = [name for name in CONTENDERS[2:] if name in options.contenders]
+    if not served:
+        return
+    note("the server starts")
+    try:
         with server(options) as (url, pid):
             run("served", url=url, server_pid=pid)
             run("requests", url=url, server_pid=pid)
-            run("vllm bench serve", url=url, server_pid=pid,
-                in_flight=record.get("requests", {}).get("in_flight", options.in_flight[0]))
-    return record
+            best = found.get("requests", {}).get("in_flight", options.in_flight[0])
+            expect = found.get("requests", found.get("served", {})).get("pictures_per_s", 0.0)
+            run("vllm bench serve", url=url, server_pid=pid, in_flight=best, expect=expect)
+            run("served fixed", url=url, server_pid=pid, in_flight=best)
+    except RuntimeError as e:
+        for name in served:
+            if name not in found:
+                tell(name, {"failed": f"no server: {e}"})
+
+
+def number_format(options: argparse.Namespace) -> str:
+    """That of all contenders, by name."""
+    if options.dtype != "auto":
+        return options.dtype
+    return "float32" if find_build(options.serve_python).cpu else "bfloat16"
+
+
+def contender(options: argparse.Namespace) -> dict[str, Any]:
+    """What the contender that this process is finds, or why it fails."""
+    try:
+        if options.only == "requests":
+            return send(chosen(options), options, involved(options))
+        return vllm_bench(chosen(options), options) if options.only == "vllm bench serve" else measure(options)
+    except (Exception, SystemExit) as e:
+        traceback.print_exc()
+        return {"failed": f"{type(e).__name__}: {e}"}
 
 
 def main() -> None:
     options = parsed()
     if options.only:
-        work = {"requests": send, "vllm bench serve": vllm_bench}.get(options.only)
-        print(json.dumps(work(options) if work else measure(options.only, options)))
+        print(json.dumps(contender(options)))
         return
-    samples, record = chosen(options), provenance.start()
-    print(f"{len(samples)} pictures, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
+    options.dtype, samples = number_format(options), chosen(options)
+    record = provenance.start() | {"n": len(samples), "dtype": options.dtype, "flags": options.flags,
+                                   "vllm": str(find_build(options.serve_python)), "contenders": {}, "differences": {}}
+    print(f"{len(samples)} pictures, {options.dtype}, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        record |= {"n": len(samples), "vllm": str(find_build(options.serve_python))}
-        record["contenders"] = all_of(options, folder)
-        answers = {name: read_predictions(folder / f"{name}.jsonl") for name in READERS
-                   if (folder / f"{name}.jsonl").is_file()}
-    record["differences"] = {name: differences(options.model, samples, answers["transformers"], other)
-                             for name, other in answers.items() if name != "transformers" and "transformers" in answers}
-    for name, found in record["differences"].items():
-        print(f"{name}: {len(found)} of {len(samples)} answers differ from those of transformers")
+
+        def tell(name: str, found: dict[str, Any]) -> None:
+            record["contenders"][name] = found
+            record["gpu"] = record["gpu"] or found.get("gpu")
+            print(shown(name, found), flush=True)
+            keep(options, record)
+            if name in READERS[1:] and all((folder / f"{n}.jsonl").is_file() for n in ("transformers", name)):
+                base, other = (read_predictions(folder / f"{n}.jsonl") for n in ("transformers", name))
+                record["differences"][name] = differences(options.model, samples, base, other)
+                print(f"{name}: {len(record['differences'][name])} of {len(samples)} answers differ from those of "
+                      "transformers", flush=True)
+                keep(options, record)
+
+        all_of(options, folder, tell)
+
+
+def keep(options: argparse.Namespace, record: dict[str, Any]) -> None:
+    """Write what is known so far."""
     if options.out:
         provenance.write_text(options.out, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 

@@ -64,7 +64,7 @@ def test_answers_and_their_order_are_those_of_one_process(two, monkeypatch, tmp_
     with serving(Server(named)) as server:
         reader = ServedReader(server.url, config=GenerateConfig(batch_size=6))
         several = list(reader.read(mixed(tmp_path)))
-        assert server.most == 6 and reader.latency.n == 120
+        assert 2 <= server.most <= 6 and reader.latency.n == 120
         monkeypatch.setattr(served, "PROCESSES", 1)
         one = list(ServedReader(server.url).read(mixed(tmp_path)))
     apart = [(a, b) for a, b in zip(several, one, strict=True) if a != b]

@@ -61,12 +61,13 @@ class ServedReader:
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """One prediction a sample, in order. Raises UserError if no server answers, or none does any longer."""
-        with self._connecting()() as client:
+        connect = self._connecting()
+        with connect() as client:
             model = self._model_name(client)
         slots, samples = Slots(self.config.batch_size), iter(samples)
         first = list(islice(samples, MANY)) if PROCESSES > 1 else []
         if len(first) < MANY or not all(map(_travels, first)):
-            crew = Crew(self._work(slots, self.latency, model))
+            crew = Crew(self._work(connect, slots, self.latency, model))
         else:
             begin = partial(_begin, self.url, model, self.config, self.api_key, self.retry)
             crew = Processes(begin, failure, slots, self.latency, min(PROCESSES, self.config.batch_size or PROCESSES))
@@ -75,9 +76,10 @@ class ServedReader:
         finally:
             slots.stop()
 
-    def _work(self, slots: Slots, latency: Latency, model: str) -> Callable[[Sample], Prediction]:
+    def _work(self, connect: Callable[[], httpx.Client], slots: Slots, latency: Latency, model: str
+              ) -> Callable[[Sample], Prediction]:
         """What reads one sample; from many threads."""
-        endpoint = Endpoint(self._connecting(), slots, self.retry, latency, self.api_key)
+        endpoint = Endpoint(connect, slots, self.retry, latency, self.api_key)
         prompt = prompt_text(self.config.prompt or "instruction")
         return partial(self._read_one, endpoint, model, prompt, Semaphore(PREPARING))
 
@@ -89,8 +91,10 @@ class ServedReader:
         """Makes clients for this address. Raises UserError where it is none."""
         import httpx  # here: reading with a model in this process needs no HTTP client
 
+        # Certificates take 20 ms to load: once for all connections, and not where there is nothing to verify.
+        verify = self._address.startswith("https:") and httpx.create_ssl_context()
         connect = partial(
-            httpx.Client, base_url=self._address, verify=httpx.create_ssl_context(),  # which takes 20 ms: one for all
+            httpx.Client, base_url=self._address, verify=verify,
             headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
             timeout=httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s)))
         try:
@@ -160,7 +164,8 @@ class ServedReader:
 def _begin(url: str, model: str, config: GenerateConfig, api_key: str | None, retry: Retry, slots: Slots,
            latency: Latency) -> Callable[[Sample], Prediction]:
     """What reads one sample, in a process of its own."""
-    return ServedReader(url, model, config, api_key, retry)._work(slots, latency, model)
+    reader = ServedReader(url, model, config, api_key, retry)
+    return reader._work(reader._connecting(), slots, latency, model)
 
 
 def _travels(sample: Sample) -> bool:
