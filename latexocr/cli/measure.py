@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,6 +35,9 @@ class Bench:
     """A second model or predictions file, compared with the first."""
     model: Annotated[tuple[str, ...], arg(metavar="NAME=WHAT ...")] = ()
     """More of them, each compared with the base: merged=models/a served=http://127.0.0.1:8000/v1 theirs=gpt.jsonl."""
+    choose_prompt_on: Annotated[str | None, arg(metavar="SPEC")] = None
+    """Pictures with references, none of those that are scored. An untuned base with several declared prompts reads up
+    to 200 of them with each, and is then asked with the one it reads best with."""
     limit: int | None = None
     """Take this many samples, drawn at random; a larger limit holds those of a smaller one."""
     retry_errors: bool = False
@@ -70,7 +73,8 @@ def bench(options: Bench) -> int:
         suite.check(everything)
     samples, more = draw(everything, options.limit), More(options.probe, options.robust)
     refuse_bare(samples)  # Now, not after hours of reading.
-    readings = {name: read(_column(options, name, model, everything, samples), samples, options.out, more,
+    asked = {name: _asked(options, name, model, samples) for name, model in models.items()}
+    readings = {name: read(_column(asked[name], name, model, everything, samples), samples, options.out, more,
                            retry_errors=options.retry_errors) for name, model in models.items()}
     runs = read_runs(options.out)
     trained = {name: known for name, model in models.items() if (known := training_of(model, samples))}
@@ -88,6 +92,8 @@ def _refuse_odd(options: Bench) -> None:
     for name in ("limit", "probe", "robust"):
         if (count := getattr(options, name)) is not None and count < 1:
             raise UserError(f"--{name} {count}: expected at least 1.")
+    if options.choose_prompt_on and options.generate.prompt:
+        raise UserError("--prompt names a prompt, and --choose-prompt-on is to find one: give one of them.")
     if options.dollars_per_hour is not None and not 0 <= options.dollars_per_hour < float("inf"):
         raise UserError(f"--dollars-per-hour {options.dollars_per_hour}: expected 0 or more.")
 
@@ -106,12 +112,38 @@ def _models(options: Bench) -> dict[str, str]:
     return found
 
 
+def _asked(options: Bench, name: str, model: str, samples: Sequence[Sample]) -> Bench:
+    """The options of one column: those given, with the prompt that its base reads best with where there is a choice."""
+    from latexocr.bench import prompts
+    from latexocr.data.sources import load
+
+    declared = () if options.generate.prompt else prompts.candidates(model, download=options.loading.download)
+    if not declared:
+        return replace(options, choose_prompt_on=None)
+    if not options.choose_prompt_on:
+        print(f"latexocr: {name} is asked with the first of its declared prompts ({', '.join(declared)}); "
+              "--choose-prompt-on SPEC finds out which it reads best with.", file=sys.stderr)
+        return options
+    others = prompts.apart(load(options.choose_prompt_on), samples)
+
+    def column(prompt: str) -> Column:
+        tried = replace(options, data=options.choose_prompt_on, choose_prompt_on=None,
+                        generate=replace(options.generate, prompt=prompt))
+        return _column(tried, f"{name}-{prompt}", model, others, others)
+
+    choice = prompts.choose(declared, column, others, options.out)
+    print(f"latexocr: {name} is {choice.sentence()}", file=sys.stderr)
+    return replace(options, generate=replace(options.generate, prompt=choice.prompt))
+
+
 def _column(options: Bench, name: str, model: str, everything: Sequence[Sample], samples: Sequence[Sample]) -> Column:
     """The column of a model, which is loaded when it is needed, or of a predictions file."""
     from latexocr.bench.readings import Column
     from latexocr.bench.run import Deferred, recorded
 
     run = shared.run_record(model, options.data, samples, options.generate, options.loading)
+    if options.choose_prompt_on:
+        run = replace(run, settings={**run.settings, "prompt_chosen_on": options.choose_prompt_on})
     if model.endswith(".jsonl"):
         return Column(name, recorded(Path(model), everything, samples), run)
     reader = Deferred(partial(shared.load, model, options.generate, options.loading))

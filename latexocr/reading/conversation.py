@@ -21,13 +21,13 @@ PROMPTS = {
 """Every prompt there is, by name. The picture comes before it, in training and in use alike."""
 PROMPT = PROMPTS["instruction"]
 BASE_PROMPTS = {"paddleocr_vl": ("task", "instruction"), "glm_ocr": ("task", "instruction")}
-"""By model type, the prompts to which an untuned base answers with a formula, the best first; the others know the
-instruction alone. What is best is what the model's authors name until `bench --prompt NAME` has measured otherwise on
-the pictures at hand: then its place in this table changes, and with it every use of that base."""
+"""By model type, the prompts to which an untuned base answers with a formula, the first of them that which its authors
+name; the others know the instruction alone. Which a base reads best with on the pictures at hand is measured by `bench
+--choose-prompt-on SPEC`."""
 
 
 def prompt_names(model_type: str) -> tuple[str, ...]:
-    """The declared prompts of a base model, by its `model_type`; the first is used unless another is named."""
+    """The declared prompts of a base model, by its `model_type`; the first is used unless another is named or found."""
     return BASE_PROMPTS.get(model_type, ("instruction",))
 
 
