@@ -127,6 +127,8 @@ def test_a_lone_picture_is_printed_and_equal_names_stay_apart(fake, pictures, tm
     (["transcribe", "p.png", "--model", URL], "127.0.0.1:9"),
     (["transcribe", "p.png", "--model", URL, "--out", "text.txt"], "text.txt"),
     (["transkribe"], "no verb 'transkribe'"),
+    (["data"], "no verb 'data'. There are: data convert, data audit, data typeset; "),
+    (["score", "p.tex", "--data", "p.png", "--seed", "-1"], "--seed -1: expected at least 0"),
     (["score", "nowhere.jsonl", "--data", "p.png"], "nowhere.jsonl"),
     (["bench", "--data", "p.png", "--out", "o", "--base", "nowhere.jsonl"], "no such predictions file"),
     (["bench", "--data", "p.png", "--out", "o", "--limit", "0"], "at least 1"),

@@ -108,7 +108,7 @@ def test_a_page_without_faults_has_no_examples():
 @pytest.mark.parametrize("longest", ["0", "-5"])
 def test_a_length_that_all_would_exceed_is_refused(drawn, capsys, longest):
     assert main(["data", "audit", str(drawn), "--longest", longest]) == 2
-    assert f"--longest {longest}: expected 1 or more." in capsys.readouterr().err
+    assert f"--longest {longest}: expected at least 1." in capsys.readouterr().err
 
 
 # Typeset

@@ -113,7 +113,8 @@ def test_other_samples_are_refused_by_name(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("content", "said"), [
-    (None, "not a report.json"), ("{", "not a report.json"), ("[]", "not a report.json"), ("3", "not a report.json"),
+    (None, "cannot be read (No such file or directory)"), ("{", "not a report.json"),
+    ("[]", "not a report.json"), ("3", "not a report.json"),
     ('{"scores": {"base": []}, "rows": [], "runs": {}}', "no rows to pair"),
     ('{"scores": {"base": []}, "rows": [{"id": 1}], "runs": {}}', "no rows to pair"),
     ('{"scores": {"base": []}, "rows": 3, "runs": {}}', "not a report.json"),

@@ -67,6 +67,7 @@ def _dispatch(argv: list[str]) -> int:
     name, arguments = chosen(argv)
     verb = VERBS.get(name)
     if verb is None:
-        raise UserError(f"no verb '{name}'. There are: {', '.join(VERBS)}; `latexocr --help` shows examples.")
+        family = [each for each in VERBS if each.startswith(f"{name} ")]
+        raise UserError(f"no verb '{name}'. There are: {', '.join(family or VERBS)}; `latexocr --help` shows examples.")
     description = f"{verb.summary}\n\nExample: {verb.example}"
     return verb.run(tyro.cli(verb.options(), prog=f"latexocr {name}", description=description, args=arguments))

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from latexocr.cli.options import Folder, Verb
-from latexocr.errors import UserError
+from latexocr.cli.options import Folder, Verb, refuse_below
 from latexocr.wording import counted
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def audit(options: AuditData) -> int:
     from latexocr.data.sources import load
     from latexocr.provenance import write_text
 
-    _at_least(1, longest=options.longest)
+    refuse_below(1, longest=options.longest)
     samples = load(options.data)
     against = load(options.against) if options.against else None
     found = look(samples, against, longest=options.longest, ask_tex=options.ask_tex)
@@ -134,8 +133,8 @@ def typeset(options: Typeset) -> int:
     from latexocr.data.write import write_samples
     from latexocr.provenance import write_text
 
-    _at_least(0, seed=options.seed)
-    _at_least(1, limit=options.limit, workers=options.workers)
+    refuse_below(0, seed=options.seed)
+    refuse_below(1, limit=options.limit, workers=options.workers)
     formulas = _limited(read_formulas(options.formulas), options.limit)
     look = Look(options.hand, options.degrade, options.seed, options.fonts)
     refused: list[str] = []
@@ -151,12 +150,6 @@ def typeset(options: Typeset) -> int:
         write_text(options.out / "refused.txt", "".join(f"{latex}\n" for latex in refused))
     print(f"{index}: {len(formulas) - len(refused)} of {counted(len(formulas), 'formula')}")
     return 0
-
-
-def _at_least(least: int, **given: int | None) -> None:
-    for name, number in given.items():
-        if number is not None and number < least:
-            raise UserError(f"--{name} {number}: expected {least} or more.")
 
 
 def _limited(formulas: list[str], limit: int | None) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
+from latexocr.errors import UserError
 from latexocr.reading import Engine, GenerateConfig
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ class Loading:
     """Let a hub model be fetched."""
     trust_remote_code: bool = False
     """Run Python code that the model's folder brings. Only for models you trust as you trust a program."""
+
+
+def refuse_below(least: int, **given: int | None) -> None:
+    """Raise UserError naming the first option whose number is below the least that means anything."""
+    for name, number in given.items():
+        if number is not None and number < least:
+            raise UserError(f"--{name} {number}: expected at least {least}.")
 
 
 def load(model: str, generate: GenerateConfig, loading: Loading) -> Reader:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from latexocr.cli.options import Verb
+from latexocr.cli.options import Verb, refuse_below
 from latexocr.errors import UserError
 from latexocr.wording import counted
 
@@ -71,6 +71,7 @@ def score(options: Score) -> int:
 
     if len(options.predictions) not in (1, 2):
         raise UserError(f"{len(options.predictions)} predictions files given. Give one, or two to compare.")
+    refuse_below(0, seed=options.seed)
     aliases, judges = _aliases(options.alias), judges_of(options)
     samples = _references(options.data)
     ids = [sample.id for sample in samples]
