@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from latexocr.data.typeset import available
 from latexocr.errors import UserError
 from latexocr.latex.tokens import tokenize
 from latexocr.training import architecture, pretrain, stream
+from latexocr.training.checkpoint import HORIZON, Done, Mean, save
 from latexocr.training.pretrain import PretrainConfig
 
 needs_tex = pytest.mark.skipif(not available(), reason="needs TeX (latex, dvipng)")
@@ -55,6 +59,7 @@ def test_what_comes_out_is_an_ordinary_checkpoint(trained, untrained_model):
     assert model.lm_head.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr()
     texts = "\\frac{1}{2}"
     assert AutoTokenizer.from_pretrained(trained)(texts) == AutoTokenizer.from_pretrained(untrained_model)(texts)
+    assert set(weights(trained.parent / "mean")) == set(weights(trained))
     kept = {path.name for path in untrained_model.iterdir()}
     assert kept < {path.name for path in trained.iterdir()}
     assert not (trained.parent / "part").exists()
@@ -88,6 +93,42 @@ def test_a_second_run_begins_where_the_first_ended_and_adds_to_its_record(traine
     assert set(before) == set(after) and all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_the_mean_of_weights_forgets_what_is_long_past():
+    layer = torch.nn.Linear(1, 1, bias=False)
+    mean = Mean(layer)
+    for step in range(8 * HORIZON):
+        layer.weight.data.fill_(1.0 if step < 100 else 3.0)
+        mean.update(step)
+        if step == 199:
+            assert mean.weights["weight"].item() == pytest.approx(2.0)  # so far the plain mean
+    assert mean.weights["weight"].item() == pytest.approx(3.0, abs=0.01)
+
+
+def test_a_checkpoint_of_other_weights_holds_those(untrained_model, config, tmp_path):
+    model = architecture.load(untrained_model, seed=1)
+    ones = {name: torch.ones_like(value) for name, value in model.state_dict().items()}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    save(model, dataclasses.replace(config, out=tmp_path), Done(1, 8, 1.0), name="mean", weights=ones)
+    assert {path.name for path in tmp_path.iterdir()} == {"mean"}
+    found = weights(tmp_path / "mean")
+    assert set(found) == set(ones) - {"lm_head.weight"} and all((value == 1).all() for value in found.values())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@needs_tex
+def test_two_processes_take_their_steps_together(untrained_model, corpus, tmp_path):
+    """Each draws formulas of its own; they count together, and a difference between them would be a dead wait."""
+    order = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+             "latexocr.training.pretrain", "run", "--model", untrained_model, "--corpus", corpus, "--out", tmp_path,
+             "--minutes", "0.02", "--warmup-steps", "1", "--workers", "0", "--pixels-a-batch", "1", "--device", "cpu",
+             "--no-compile", "--short-seconds", "0"]
+    told = subprocess.run(list(map(str, order)), capture_output=True, text=True, timeout=300,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert told.returncode == 0, told.stderr
+    record, = json.loads((tmp_path / "model" / "pretraining.json").read_text())
+    assert record["processes"] == 2 and record["pictures"] == 2 * 8 * record["steps"] > 0
+
+
 def test_muon_turns_the_matrices_of_the_blocks_and_adamw_everything_else(untrained_model, config):
     from latexocr.training.canvas import CanvasModel
 
@@ -104,7 +145,7 @@ def test_muon_turns_the_matrices_of_the_blocks_and_adamw_everything_else(untrain
 
 def test_a_loss_that_is_no_number_ends_the_run(config):
     with pytest.raises(UserError, match="learning-rate"):
-        pretrain._log(config, step=50, pictures=1, seconds=1.0, rate=1.0, totals=torch.tensor([float("nan")] * 4))
+        pretrain._log(config, Done(50, 1, 1.0), rate=1.0, waited=0.0, totals=torch.tensor([float("nan")] * 4))
 
 
 @needs_tex

@@ -228,6 +228,23 @@ def test_batches_are_of_one_canvas_and_as_large_as_allowed(tokenizer):
     assert np.array_equal(again.pixels, found[0].pixels) and np.array_equal(again.tokens, found[0].tokens)
 
 
+def test_half_of_what_is_written_by_hand_are_exercises(tmp_path, tokenizer, monkeypatch):
+    path = corpus_file(tmp_path, [row("x" * n, source=source, doc=doc) for doc, source in ((0, "arxiv"), (1, "k12"))
+                                  for n in (5 + doc, 10 + doc, 20 + doc, 40 + doc)])
+    corpus = stream.load_corpus(path)
+    assert [list(map(len, group)) for group in corpus.school] == [[6], [11], [21], [41], [], []]
+    asked = []
+    monkeypatch.setattr(stream, "write", lambda formulas, *_, **__: asked.append(formulas) or [None] * len(formulas))
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        stream.written(corpus, tokenizer, rng, None, count=9)
+    exercises = [all(len(formula) % 5 == 1 for formula in formulas) for formulas in asked]
+    assert 15 < sum(exercises) < 45
+    asked.clear()
+    stream.written(corpus_of(FORMULAS), tokenizer, rng, None, count=9)
+    assert len(asked) == 1
+
+
 @needs_tex
 @pytest.mark.parametrize(("replay", "documents"), [(0, 4), (3, 1)])
 def test_replay_shows_what_was_drawn_again(tokenizer, monkeypatch, replay, documents):

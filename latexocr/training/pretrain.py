@@ -14,18 +14,16 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from latexocr.errors import UserError
-from latexocr.training import architecture, stream
+from latexocr.training import architecture, ranks, stream
+from latexocr.training.checkpoint import Done, Mean, save
 
-SHARD = "15MB"
-"""Largest file of weights."""
 BARREN = 20
 """Drawings of 40 formulas without a new one among them, after which `validation` gives up."""
 
@@ -56,7 +54,7 @@ class PretrainConfig:
     hands: Path | None = None
     """Strokes that `benchmarks/hands.py` made: with them, part of the formulas is written by hand."""
     workers: int = 15
-    """Processes that draw formulas."""
+    """Processes that draw formulas, for each process that trains."""
     save_every: float = 100.0
     """Seconds between checkpoints."""
     seed: int = 3407
@@ -65,7 +63,11 @@ class PretrainConfig:
 
 
 def run(config: PretrainConfig) -> None:
-    """Train, saving an ordinary checkpoint every `save_every` seconds; log one JSON line every 50 steps."""
+    """Train, saving an ordinary checkpoint every `save_every` seconds; log one JSON line every 50 steps.
+
+    Started by torchrun, each process draws and reads batches of its own, on a GPU of its own, and all take one step
+    together. OUT/model are the last weights, OUT/mean those of the last steps averaged.
+    """
     import torch
 
     _check(config)
@@ -74,8 +76,10 @@ def run(config: PretrainConfig) -> None:
     corpus = stream.load_corpus(config.corpus)
     if config.workers:
         stream.warm()
+    batches = iter(_loader(corpus, tokenizer, config))  # Its processes start here, before CUDA does.
+    ranks.join(config.device)
     torch.backends.cuda.matmul.allow_tf32 = True
-    arrivals = _to_device(_loader(corpus, tokenizer, config), config.device)
+    arrivals = _to_device(batches, config.device)
     first = next(arrivals)
     from latexocr.training.canvas import CanvasModel
 
@@ -83,27 +87,47 @@ def run(config: PretrainConfig) -> None:
     model.train()
     if config.compile:
         model.compile()
-    optimizers = _optimizers(model, config)
-    started, saved = time.time(), time.time()
+    _train(model, itertools.chain([first], arrivals), config)
+
+
+def _train(model, arrivals, config: PretrainConfig) -> None:
+    """Steps until the time is over; with several processes, all end after the same step."""
+    import torch
+
+    learner, optimizers = ranks.together(model, config.device), _optimizers(model, config)
+    mean = Mean(model.model)
     totals = torch.zeros(4, device=config.device)
-    pictures = step = 0
-    for batch in itertools.chain([first], arrivals):
-        now = time.time() - started
+    started = saved = time.time()
+    pictures = step = waited = 0
+    while True:
+        asked = time.time()
+        batch = next(arrivals)
+        waited += time.time() - asked
+        now, fresh = ranks.total(time.time() - started, len(batch[0]))
+        now /= ranks.count()
         progress = now / (60 * config.minutes)
         if progress >= 1:
             break
         rate = config.learning_rate * min(1, (step + 1) / config.warmup_steps, (1 - progress) / config.cooldown)
-        glyph_weight = config.glyph_weight * max(0.1, 1 - 1.8 * progress)
-        totals += _step(model, batch, optimizers, rate, glyph_weight)
+        totals += _step(learner, batch, optimizers, rate, config.glyph_weight * max(0.1, 1 - 1.8 * progress))
+        mean.update(step)
         step += 1
-        pictures += len(batch[0])
+        pictures += int(fresh)
+        done = Done(step, pictures, now)
         if step % 50 == 0:
-            _log(config, step=step, pictures=pictures, seconds=now, rate=rate, totals=totals)
+            _log(config, done, rate=rate, waited=waited, totals=totals)
             totals.zero_()
+            waited = 0
         if time.time() - saved > config.save_every:
-            save(model.model, config, step=step, pictures=pictures, seconds=now)
+            _save(model.model, mean, config, done)
             saved = time.time()
-    save(model.model, config, step=step, pictures=pictures, seconds=time.time() - started)
+    _save(model.model, mean, config, Done(step, pictures, now))
+
+
+def _save(model, mean: Mean, config: PretrainConfig, done: Done) -> None:
+    if ranks.rank() == 0:
+        save(model, config, done)
+        save(model, config, done, name="mean", weights=mean.weights)
 
 
 def _check(config: PretrainConfig) -> None:
@@ -169,12 +193,12 @@ def _loader(corpus: stream.Corpus, tokenizer, config: PretrainConfig):
     class Drawings(IterableDataset):
         def __iter__(self) -> Iterator[stream.Batch]:
             worker = get_worker_info()
-            number = worker.id if worker else 0
+            number = 100 * ranks.rank() + (worker.id if worker else 0)
             return stream.batches(corpus, tokenizer, schedule, seed=config.seed * 1000 + number, started=started,
                                   hands=hands)
 
-    return DataLoader(Drawings(), batch_size=None, num_workers=config.workers, prefetch_factor=4 if config.workers else
-                      None, in_order=False, multiprocessing_context="fork" if config.workers else None)
+    return DataLoader(Drawings(), batch_size=None, num_workers=config.workers, prefetch_factor=16 if config.workers
+                      else None, in_order=False, multiprocessing_context="fork" if config.workers else None)
 
 
 def _to_device(loader, device: str):
@@ -192,45 +216,18 @@ def _to_device(loader, device: str):
         yield tensors
 
 
-def _log(config: PretrainConfig, *, step: int, pictures: int, seconds: float, rate: float, totals) -> None:
+def _log(config: PretrainConfig, done: Done, *, rate: float, waited: float, totals) -> None:
     text, glyph, right, norm = (totals / 50).tolist()
-    line = {"step": step, "pictures": pictures, "seconds": round(seconds, 1), "loss": round(text, 4),
-            "glyph_loss": round(glyph, 4), "token_accuracy": round(right, 4), "gradient": round(norm, 3),
-            "rate": rate, "pictures_a_second": round(pictures / seconds)}
     if not math.isfinite(text):
-        raise UserError(f"The loss is {text} at step {step}; lower --learning-rate.")
+        raise UserError(f"The loss is {text} at step {done.steps}; lower --learning-rate.")
+    if ranks.rank():
+        return
+    line = {"step": done.steps, "pictures": done.pictures, "seconds": round(done.seconds, 1), "loss": round(text, 4),
+            "glyph_loss": round(glyph, 4), "token_accuracy": round(right, 4), "gradient": round(norm, 3), "rate": rate,
+            "pictures_a_second": round(done.pictures / done.seconds), "seconds_waited": round(waited, 2)}
     with (config.out / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     print(json.dumps(line), flush=True)
-
-
-def save(model, config: PretrainConfig, *, step: int, pictures: int, seconds: float) -> None:
-    """Write the model as an ordinary checkpoint in bfloat16: OUT/model.
-
-    A run killed here leaves the checkpoint before this one, as OUT/model or, between two renames, as OUT/before.
-    """
-    import torch
-
-    part, final, old = (config.out / name for name in ("part", "model", "before"))
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(config.model, part, ignore=shutil.ignore_patterns(
-        "*.safetensors*", "pretraining.json", "calibration.json"))
-    state = {name: value.detach().to(torch.bfloat16) for name, value in model.state_dict().items()
-             if name != "lm_head.weight"}  # tied to the embeddings
-    model.save_pretrained(part, state_dict=state, max_shard_size=SHARD)
-    shape = json.loads((part / "config.json").read_text())
-    shape["dtype"] = "bfloat16"
-    (part / "config.json").write_text(json.dumps(shape, indent=2) + "\n")
-    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(config).items()}
-    known = config.model / "pretraining.json"
-    earlier = json.loads(known.read_text()) if known.exists() else []
-    record = {"steps": step, "pictures": pictures, "seconds": round(seconds, 1), "settings": settings}
-    (part / "pretraining.json").write_text(json.dumps([*earlier, record], indent=2) + "\n")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    part.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, longest: int = 40, seed: int = 0) -> None:
@@ -254,7 +251,8 @@ def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, lo
                             "documents. Lower --count.")
         before = len(samples)
         font = fonts[int(rng.integers(len(fonts)))]
-        for example in stream.examples(held_out, tokenizer, rng, longest=64, fonts=(font,), count=40):
+        for example in stream.examples(held_out, tokenizer, rng, longest=64 if longest <= 40 else 256, fonts=(font,),
+                                       count=40):
             if len(samples) < count and example.latex not in seen and len(tokenize(example.latex)) <= longest:
                 seen.add(example.latex)
                 picture = Image.fromarray(place(example.pixels))

@@ -6,6 +6,7 @@ glyph. Knows nothing of the model.
 
 from __future__ import annotations
 
+import bisect
 import gzip
 import json
 import os
@@ -14,7 +15,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ from latexocr.training.tables import BREAK, table
 
 NON_COMMERCIAL = frozenset({"crohme", "mooculus", "apex"})
 """Sources whose licence forbids what ships."""
+SCHOOL = frozenset({"k12", "k12b", "hme100k", "gaokao", "agieval", "toramath", "qwenmath"})
+"""Sources of what is mostly written by hand: exercises, not papers."""
 UNSEEN_FONTS = tuple(name for name, fonts in FONTS.items() if fonts.family in HELD_OUT)
 """Never drawn in training, so that validation shows what another font does."""
 LENGTH_SHARES = {8: 0.14, 16: 0.22, 32: 0.26, 64: 0.18, 128: 0.14, 256: 0.06}
@@ -44,6 +47,8 @@ TABLE_SHARE, COMPOSED_SHARE = 0.14, 0.75
 """How often a formula of several rows or columns is drawn, and how many of those are composed; real ones are rare."""
 HAND_SHARE, HAND_LONGEST, HAND_DPI = 0.35, 48, 300
 """How many chunks are written by hand, where hands are given; the longest formula of those, in pieces; their size."""
+SCHOOL_SHARE = 0.5
+"""How many of the chunks by hand are of exercises."""
 CELL = 16
 """Side of the square that one visual token covers, in pixels."""
 GLYPH_CLASSES = 16384
@@ -60,6 +65,8 @@ class Corpus:
     """By length, as LENGTH_SHARES."""
     tables: tuple[str, ...] = ()
     """Those of several rows or columns once more; without any, none are composed either."""
+    school: tuple[tuple[str, ...], ...] = ()
+    """Those of exercises once more, by length."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
     Each line of the gzipped file is an object with `latex`, `source` and `doc`. Raises UserError otherwise.
     """
     classes: list[list[str]] = [[] for _ in LENGTH_SHARES]
+    school: list[list[str]] = [[] for _ in LENGTH_SHARES]
     tables: list[str] = []
     limits = list(LENGTH_SHARES)
     try:
@@ -104,7 +112,10 @@ def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
                     continue
                 length = len(TOKEN.findall(row["latex"]))
                 if length <= limits[-1]:
-                    classes[int(np.searchsorted(limits, length))].append(row["latex"])
+                    place = bisect.bisect_left(limits, length)
+                    classes[place].append(row["latex"])
+                    if row["source"] in SCHOOL:
+                        school[place].append(row["latex"])
                     if BREAK.search(row["latex"]):
                         tables.append(row["latex"])
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as e:
@@ -113,7 +124,7 @@ def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
     if not any(classes):
         raise UserError(f"{path}: no formulas in its {'held-out' if validation else 'training'} documents. One "
                         "document in fifty is held out: give a corpus of hundreds.")
-    return Corpus(tuple(map(tuple, classes)), tuple(tables))
+    return Corpus(tuple(map(tuple, classes)), tuple(tables), tuple(map(tuple, school)))
 
 
 def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: int = 256, fonts: tuple[str, ...] = (),
@@ -130,6 +141,8 @@ def written(corpus: Corpus, tokenizer, rng: np.random.Generator, hands: Hands, *
             count: int = CHUNK // 2) -> list[Example]:
     """Up to `count` formulas as `examples` gives them, but written by hand: what no hand can write is left out."""
     longest = min(longest, HAND_LONGEST)
+    if corpus.school and all(corpus.school[:3]) and rng.random() < SCHOOL_SHARE:
+        corpus = replace(corpus, classes=corpus.school)
     targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
     drawings = write(targets, hands, rng, dpi=HAND_DPI)
     return _examples(targets, drawings, tokenizer, longest, HAND_DPI, rng, spread=0.2)
