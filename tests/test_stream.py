@@ -228,6 +228,14 @@ def test_batches_are_of_one_canvas_and_as_large_as_allowed(tokenizer):
     assert np.array_equal(again.pixels, found[0].pixels) and np.array_equal(again.tokens, found[0].tokens)
 
 
+@pytest.mark.parametrize(("found", "taught"), [
+    (r"a\!\!b", "a  b"), (r"\alpha\!x", r"\alpha x"), (r"a\ \ \ b", r"a\ b"), (r"a\,\,\, b", r"a\, b"), ("a~~b", "a~b"),
+    (r"a\quad \quad b", r"a\quad b"), (r"a\,\;b", r"a\,\;b"), (r"x\\!y", r"x\\!y"), (r"\\\\ \\ x", r"\\\\ \\ x"),
+    (r"\quad\quadrant", r"\quad\quadrant"), (r"a\,b\,c", r"a\,b\,c")])
+def test_spaces_that_a_picture_does_not_show_are_not_taught(found, taught):
+    assert stream._formulas(corpus_of([found]), np.random.default_rng(0), 256, 2) == [taught] * 2
+
+
 def test_half_of_what_is_written_by_hand_are_exercises(tmp_path, tokenizer, monkeypatch):
     path = corpus_file(tmp_path, [row("x" * n, source=source, doc=doc) for doc, source in ((0, "arxiv"), (1, "k12"))
                                   for n in (5 + doc, 10 + doc, 20 + doc, 40 + doc)])
