@@ -37,6 +37,8 @@ MOST_PIXELS = 25_000_000
 """Of a picture that a server is sent: what a telephone takes. What our client sends has 262,144 at most."""
 AHEAD = 512
 """Pictures handed to vLLM before the first of them is answered: more than it reads together (256 on most GPUs)."""
+GRAPHS = {"mode": 0, "cudagraph_mode": "FULL"}
+"""vLLM's settings for CUDA graphs of whole steps without compiling first."""
 PROBE = """
 from importlib import metadata, util
 if util.find_spec("vllm"):
@@ -77,11 +79,11 @@ def engine_options(folder: Path, *, cpu: bool) -> dict[str, Any]:
     """What vLLM is told, in this process and as a server: one picture, a short context, nothing kept for later.
 
     A picture is read once, and comes before everything else in its prompt: neither a prefix nor a processed picture is
-    ever asked for again. On a CPU, float32 as in transformers, and no compiling, which takes minutes.
+    ever asked for again. On a CPU, float32 as in transformers. Nothing is compiled, which takes minutes; a GPU gets graphs.
     """
     return {"model": str(folder), "max_model_len": CONTEXT, "limit_mm_per_prompt": {"image": 1, "video": 0},
             "enable_prefix_caching": False, "mm_processor_cache_gb": 0,
-            "dtype": "float32" if cpu else "auto", "enforce_eager": cpu}
+            "dtype": "float32" if cpu else "auto", **({"enforce_eager": True} if cpu else {"compilation_config": GRAPHS})}
 
 
 def environment(*, cpu: bool, download: bool = False) -> dict[str, str]:
