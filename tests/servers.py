@@ -38,6 +38,7 @@ class Server(ThreadingHTTPServer):
         self.answer, self.models = answer, ["m"] if models is None else models
         self.requests: list[dict] = []
         self.keys: list[str | None] = []
+        self.about: Any = None
         self.lock = threading.Lock()
         self.now = self.most = 0
 
@@ -57,6 +58,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.keys.append(self.headers["Authorization"])
         models = self.server.models
+        if self.path.endswith("/latexocr"):
+            models = 200, self.server.about, {}
         self._send(models if isinstance(models, tuple) else (200, {"data": [{"id": name} for name in models]}, {}))
 
     def do_POST(self) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -78,6 +78,15 @@ def test_what_passes_the_guard(monkeypatch, key, path, headers, status):
         assert KEY not in str(guarded(headers, path))
 
 
+def test_the_guard_says_what_our_client_wants_to_know(monkeypatch):
+    """To who has the key."""
+    monkeypatch.setenv("VLLM_API_KEY", KEY)
+    monkeypatch.setenv("LATEXOCR_SERVED", '{"calibration": null}')
+    start, body = guarded(BEARER, "/v1/latexocr")
+    assert (start["status"], body["body"]) == (200, b'{"calibration": null}')
+    assert guarded({}, "/v1/latexocr")[0]["status"] == 401
+
+
 def test_the_guard_lets_a_server_start_and_closes_sockets_without_key(monkeypatch):
     monkeypatch.setenv("VLLM_API_KEY", KEY)
     assert guarded({}, kind="lifespan") == [{"type": "through"}]
@@ -128,6 +137,30 @@ def test_a_server_is_waited_for_and_nothing_of_it_is_left(capfd):
     assert "latexocr: a server starts" in capfd.readouterr().err
 
 
+PROGRAM = """
+import os, sys, time
+from latexocr.reading.server import running
+with running([sys.executable, "-c", sys.argv[1], sys.argv[2]], os.environ) as server:
+    while sum("child" in line or "deaf" in line for line in server._said) < 2:
+        time.sleep(0.01)
+    print(server.process.pid, *(line.split()[1] for line in server._said if "child" in line), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_where_it_is_killed_nothing_of_its_server_is_left():
+    """Not even what does not listen to SIGTERM."""
+    command = [sys.executable, "-c", PROGRAM, SERVER, str(free_port("127.0.0.1", 0))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        started = [int(pid) for pid in program.stdout.readline().split()]
+        assert len(started) == 2 and all(map(alive, started))
+        program.kill()
+    end = time.monotonic() + 15
+    while left := [pid for pid in started if alive(pid)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.05)
+
+
 def test_a_server_that_ends_instead_says_why_in_one_line():
     code = "print('loading'); raise ValueError('no such weights')"
     told = r"ended before it was ready\. ValueError: no such weights\. All it said: "
@@ -165,9 +198,9 @@ def test_settings_that_a_server_is_started_with(tiny_model):
     assert gpu[:4] == ["-m", "vllm.entrypoints.cli.main", "serve", str(tiny_model)] and "--model" not in gpu
 
 
-def test_the_key_is_in_the_environment_alone():
+def test_the_key_is_in_the_environment_alone(tiny_model):
     options = Serve("m", api_key=KEY)
-    assert environment(options, cpu=True)["VLLM_API_KEY"] == KEY
+    assert environment(options, tiny_model, cpu=True)["VLLM_API_KEY"] == KEY
     assert KEY not in repr(options)
 
 
@@ -242,8 +275,8 @@ def served(tmp_path_factory) -> Iterator[Served]:
     url, line = process.stdout.readline().strip(), process.stdout.readline().strip()
     if not line:
         pytest.fail(f"no server: {errors.read_text()[-3000:]}")
-    group = group_of(process.pid)
-    assert len(group) > 1, "a server and its engine"
+    group = groups_of(process.pid)
+    assert len(group) > 2, "a server, its engine and its watch"
     yield Served(url, line, process, errors)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
@@ -252,12 +285,12 @@ def served(tmp_path_factory) -> Iterator[Served]:
     assert KEY not in errors.read_text()
 
 
-def group_of(parent: int) -> list[int]:
-    """The processes of the group that a process has started."""
+def groups_of(parent: int) -> list[int]:
+    """The processes of the groups that a process has started."""
     stats = {int(path.parent.name): path.read_text().rpartition(")")[2].split()
              for path in Path("/proc").glob("[0-9]*/stat")}
-    [leader] = [pid for pid, fields in stats.items() if int(fields[1]) == parent and int(fields[2]) == pid]
-    return [pid for pid, fields in stats.items() if int(fields[2]) == leader]
+    leaders = {pid for pid, fields in stats.items() if int(fields[1]) == parent and int(fields[2]) == pid}
+    return [pid for pid, fields in stats.items() if int(fields[2]) in leaders]
 
 
 @pytest.mark.serve
@@ -268,12 +301,10 @@ def test_a_served_model_answers_as_the_one_in_this_process(served):
     given = [Sample(path.name, path) for path in pictures] + drawn(5, alphabet="0123456789abcxyz+-=", longest=9, seed=4)
     config = GenerateConfig(max_tokens=128)
     there = list(ServedReader(served.url, config=config, api_key=KEY).read(given))
-    # A server's folder, with what it may hold about confidence, is not ours to see.
-    local = replace(load_model("builtin", device="cpu", dtype="float32", config=config), calibration=None)
-    here = list(local.read(given))
+    here = list(load_model("builtin", device="cpu", dtype="float32", config=config).read(given))
     assert [(p.id, p.reply, p.tokens, p.stop) for p in there] == [(p.id, p.reply, p.tokens, p.stop) for p in here]
     assert len({p.reply for p in there}) > len(given) // 2  # the pictures were looked at
-    assert [p.confidence for p in there] == pytest.approx([p.confidence for p in here], abs=0.01)
+    assert [p.confidence for p in there] == pytest.approx([p.confidence for p in here], abs=0.01)  # both calibrated
 
 
 @pytest.mark.serve

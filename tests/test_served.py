@@ -17,6 +17,7 @@ from servers import Answer, Server, free_port, said, serving
 from latexocr.errors import UserError
 from latexocr.model import LatexOCRModel
 from latexocr.reading import GenerateConfig
+from latexocr.reading.confidence import Calibration, confidence
 from latexocr.reading.conversation import PROMPT
 from latexocr.reading.decoding import LOOP
 from latexocr.reading.endpoint import Retry
@@ -64,6 +65,20 @@ def test_request_and_prediction(serve):
     assert [part["type"] for part in request["messages"][0]["content"]] == ["image_url", "text"]
     assert request["messages"][0]["content"][1]["text"] == PROMPT
     np.testing.assert_array_equal(np.asarray(sent_picture(request)), np.asarray(prepare(picture())))
+
+
+@pytest.mark.parametrize(("name", "said_of_it", "expected"), [
+    ("latexocr", {"calibration": {"intercept": 1.0, "slope": 2.0}}, Calibration(1.0, 2.0)),
+    ("latexocr", {"calibration": None}, None), ("latexocr", {}, None), ("latexocr", [], None),
+    ("other", {"calibration": {"intercept": 1.0, "slope": 2.0}}, None),
+])
+def test_a_confidence_is_calibrated_where_the_server_says_how(serve, name, said_of_it, expected):
+    """Which a server does that `latexocr serve` started; others are not asked."""
+    server = serve(lambda *_: said("x", logprobs=[-0.5, -0.1]), [name])
+    server.about = said_of_it
+    [prediction] = ServedReader(server.url).read(samples(1))
+    assert prediction.confidence == pytest.approx(confidence([-0.5, -0.1], expected))
+    assert len(server.keys) == 1 + (name == "latexocr")
 
 
 def test_an_answer_cut_at_its_length(serve):

@@ -10,7 +10,7 @@ import pytest
 
 from latexocr.cli import main
 from latexocr.errors import UserError
-from latexocr.reading.vllm import Build, engine_options, environment, find_build, load_model
+from latexocr.reading.vllm import Build, engine_options, environment, find_build, gpu_share, load_model
 from latexocr.records import Sample, read_predictions
 from tests.conftest import drawn
 
@@ -59,6 +59,14 @@ def test_what_vllm_cannot_do_is_one_line(tmp_path):
 def test_float32_on_a_cpu_and_what_the_model_has_elsewhere(tiny_model):
     assert engine_options(tiny_model, cpu=True)["dtype"] == "float32"
     assert engine_options(tiny_model, cpu=False)["dtype"] == "auto"
+
+
+@pytest.mark.parametrize(("weights_gb", "gpu_gb", "share"), [(0, 80, 0.2), (20, 80, 0.5), (56, 80, 0.9), (0, 8, 0.9)])
+def test_a_small_model_leaves_room_on_a_gpu(tmp_path, weights_gb, gpu_gb, share):
+    for name in ("a.safetensors", "b.safetensors"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(weights_gb << 29)
+    assert gpu_share(tmp_path, gpu_gb << 30) == pytest.approx(share)
 
 
 def test_what_is_set_in_the_environment_stays(monkeypatch):

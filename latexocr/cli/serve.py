@@ -8,7 +8,7 @@ import shlex
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +60,7 @@ def serve(options: Serve) -> int:
     command = [python, "-P", *command_line(folder, options, port, cpu=build.cpu)]
     url = f"http://{_reached(options.host)}:{port}"
     try:
-        with running(command, environment(options, cpu=build.cpu)) as server:
+        with running(command, environment(options, folder, cpu=build.cpu)) as server:
             started = time.monotonic()
             wait_until_healthy(server, url, f"{build.name} {build.version} loads {options.model}")
             announce(options, url, time.monotonic() - started)
@@ -148,14 +148,21 @@ def _flag(name: str, value: Any) -> list[str]:
     return [f"--{name}", json.dumps(value) if isinstance(value, dict) else str(value)]
 
 
-def environment(options: Serve, *, cpu: bool) -> dict[str, str]:
-    """The server's environment. Its key is there and not on its command line, which everybody can see."""
+def environment(options: Serve, folder: Path, *, cpu: bool) -> dict[str, str]:
+    """The server's environment. Its key is there and not on its command line, which everybody can see.
+
+    What our client is to know of the model, the guard says from there (`reading/guard`).
+    """
     from latexocr.reading import guard
+    from latexocr.reading.confidence import read_calibration
     from latexocr.reading.vllm import environment as chosen
 
     path = [str(Path(guard.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     key = {"VLLM_API_KEY": options.api_key} if options.api_key else {}
-    return os.environ | chosen(cpu=cpu, download=options.download) | key | {"PYTHONPATH": os.pathsep.join(path)}
+    calibration = read_calibration(folder)
+    about = {"LATEXOCR_SERVED": json.dumps({"calibration": asdict(calibration) if calibration else None})}
+    return os.environ | chosen(cpu=cpu, download=options.download) | key | about | {
+        "PYTHONPATH": os.pathsep.join(path)}
 
 
 def announce(options: Serve, url: str, seconds: float) -> None:

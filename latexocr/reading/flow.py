@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 FIRST, MOST = 8, 512
-"""In flight at the beginning, and at most, where the number is not fixed."""
+"""In flight at the beginning, and at most from one process, where the number is not fixed."""
 PAYS = 1.1
 """Answers a second with twice as many in flight, over those before, from which on that pays."""
 LOOK_AGAIN = 20
@@ -39,10 +39,10 @@ class Stopped(Exception):
 
 
 class Slots:
-    """How many may be in flight; `fixed`, or found out."""
+    """How many may be in flight; `fixed`, or found out, and then not more than `most`."""
 
-    def __init__(self, fixed: int | None = None) -> None:
-        self.limit = fixed or FIRST
+    def __init__(self, fixed: int | None = None, most: int = MOST) -> None:
+        self.limit, self._most = fixed or FIRST, most
         self._fixed = fixed is not None
         self._free = Condition()
         self._taken = 0
@@ -87,12 +87,12 @@ class Slots:
         """Another limit, after a window with so many answers a second."""
         self._windows += 1
         if self._complained:
-            self.limit, self._halved = min(self.limit + 1, MOST), -ONE_COMPLAINT_S
+            self.limit, self._halved = min(self.limit + 1, self._most), -ONE_COMPLAINT_S
         elif self._doubled and rate < PAYS * self._rate:
             self.limit, self._doubled, self._windows = max(1, self.limit // 2), False, 0
         elif self._doubled or self._windows >= LOOK_AGAIN:
-            self._doubled = self.limit < MOST
-            self._rate, self.limit = rate, min(2 * self.limit, MOST)
+            self._doubled = self.limit < self._most
+            self._rate, self.limit = rate, min(2 * self.limit, self._most)
 
     def busy(self, wait_s: float = 0.0) -> None:
         """The server complains: half as many, and none for `wait_s` seconds, as it may ask."""

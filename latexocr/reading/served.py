@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from threading import Semaphore
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
-from latexocr.reading.confidence import confidence
+from latexocr.reading.confidence import Calibration, confidence
 from latexocr.reading.conversation import conversation, formula, prompt_text
 from latexocr.reading.decoding import loop_end
 from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
-from latexocr.reading.flow import Crew, Slots, in_order
+from latexocr.reading.flow import MOST, Crew, Slots, in_order
 from latexocr.reading.images import prepare
 from latexocr.reading.latency import Latency
 from latexocr.reading.processes import Processes, cores
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     import httpx
     from PIL.Image import Image
 
+OURS = "latexocr"
+"""What `latexocr serve` calls its model."""
 STOPS = {"stop": "end", "length": "length"}
 """Our word for each `finish_reason` under which an answer is an answer."""
 
 
 PREPARING = max(2, min(8, cores()))
 """Pictures prepared at a time, beside the requests; three times as many are taken ahead of them."""
-PROCESSES = min(8, cores() // 2)
+PROCESSES = min(16, cores() // 2)
 """Processes that read through a server, where there are many samples; each asks some 250 pictures a second."""
 MANY = 256
 """Samples from which on processes pay, which take a second to start."""
@@ -59,29 +61,35 @@ class ServedReader:
     """Of all answers so far, from request to last byte."""
     _asks_probabilities: bool = field(default=True, init=False, repr=False)
 
+    def __reduce__(self) -> Any:
+        """In another process it has read nothing yet."""
+        return ServedReader, (self.url, self.model, self.config, self.api_key, self.retry)
+
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """One prediction a sample, in order. Raises UserError if no server answers, or none does any longer."""
         connect = self._connecting()
         with connect() as client:
             model = self._model_name(client)
-        slots, samples = Slots(self.config.batch_size), iter(samples)
+            calibration = _calibration(client, model)
+        slots = Slots(self.config.batch_size, max(MOST, 64 * PROCESSES))
+        samples = iter(samples)
         first = list(islice(samples, MANY)) if PROCESSES > 1 else []
         if len(first) < MANY or not all(map(_travels, first)):
-            crew = Crew(self._work(connect, slots, self.latency, model))
+            crew = Crew(self._work(connect, slots, self.latency, model, calibration))
         else:
-            begin = partial(_begin, self.url, model, self.config, self.api_key, self.retry)
+            begin = partial(_begin, replace(self, model=model), calibration)
             crew = Processes(begin, failure, slots, self.latency, min(PROCESSES, self.config.batch_size or PROCESSES))
         try:
             yield from in_order(crew, chain(first, samples), ahead=lambda: slots.limit + 3 * PREPARING)
         finally:
             slots.stop()
 
-    def _work(self, connect: Callable[[], httpx.Client], slots: Slots, latency: Latency, model: str
-              ) -> Callable[[Sample], Prediction]:
+    def _work(self, connect: Callable[[], httpx.Client], slots: Slots, latency: Latency, model: str,
+              calibration: Calibration | None) -> Callable[[Sample], Prediction]:
         """What reads one sample; from many threads."""
         endpoint = Endpoint(connect, slots, self.retry, latency, self.api_key)
         prompt = prompt_text(self.config.prompt or "instruction")
-        return partial(self._read_one, endpoint, model, prompt, Semaphore(PREPARING))
+        return partial(self._read_one, endpoint, model, prompt, calibration, Semaphore(PREPARING))
 
     @property
     def _address(self) -> str:
@@ -131,15 +139,15 @@ class ServedReader:
                         "Give the address up to /v1, and the model's name after it where there are several: "
                         "http://127.0.0.1:8000/v1#NAME.")
 
-    def _read_one(self, endpoint: Endpoint, model: str, prompt: str, preparing: Semaphore, sample: Sample
-                  ) -> Prediction:
+    def _read_one(self, endpoint: Endpoint, model: str, prompt: str, calibration: Calibration | None,
+                  preparing: Semaphore, sample: Sample) -> Prediction:
         try:
             with preparing:
                 messages = openai_messages(conversation(prepare(sample.image), prompt=prompt))
         except UserError as e:
             return failure(sample, e)
         try:
-            return prediction(sample, self._answer(endpoint, model, messages))
+            return prediction(sample, self._answer(endpoint, model, messages), calibration)
         except (Refused, Failed) as e:
             return failure(sample, str(e.args[0]))
         except (TypeError, ValueError, LookupError, AttributeError) as e:
@@ -161,11 +169,10 @@ class ServedReader:
         return endpoint.ask(request)
 
 
-def _begin(url: str, model: str, config: GenerateConfig, api_key: str | None, retry: Retry, slots: Slots,
-           latency: Latency) -> Callable[[Sample], Prediction]:
+def _begin(reader: ServedReader, calibration: Calibration | None, slots: Slots, latency: Latency
+           ) -> Callable[[Sample], Prediction]:
     """What reads one sample, in a process of its own."""
-    reader = ServedReader(url, model, config, api_key, retry)
-    return reader._work(reader._connecting(), slots, latency, model)
+    return reader._work(reader._connecting(), slots, latency, reader.model, calibration)
 
 
 def _travels(sample: Sample) -> bool:
@@ -191,6 +198,19 @@ def _png(image: Image) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def _calibration(client: httpx.Client, model: str) -> Calibration | None:
+    """That of a model behind `latexocr serve`; only a server of that name is asked for it."""
+    import httpx
+
+    if model != OURS:
+        return None
+    try:
+        found = client.get("latexocr").json()["calibration"]
+        return Calibration(float(found["intercept"]), float(found["slope"]))
+    except (httpx.HTTPError, ValueError, LookupError, TypeError):
+        return None
+
+
 def _model_names(answer: httpx.Response) -> list[str]:
     try:
         return [model["id"] for model in answer.json()["data"]]
@@ -198,7 +218,7 @@ def _model_names(answer: httpx.Response) -> list[str]:
         return []
 
 
-def prediction(sample: Sample, choice: dict[str, Any]) -> Prediction:
+def prediction(sample: Sample, choice: dict[str, Any], calibration: Calibration | None = None) -> Prediction:
     """What the server said of a sample; an answer cut off by anything but its length is a failure."""
     reply, why = whole(choice["message"]["content"] or ""), choice.get("finish_reason")
     if why not in STOPS:
@@ -211,8 +231,8 @@ def prediction(sample: Sample, choice: dict[str, Any]) -> Prediction:
         said = "".join(texts[:cut])
         reply = said if reply.startswith(said) else reply
         return Prediction(sample.id, latex=formula(reply), reply=reply, tokens=cut, stop="length",
-                          confidence=confidence(written[:cut]))
+                          confidence=confidence(written[:cut], calibration, ended=False))
     tokens = len(written) or int((choice.get("usage") or {}).get("completion_tokens") or 0)
     ended = 1 if why == "stop" and tokens else 0  # the end token is counted by servers, not by us
     return Prediction(sample.id, latex=formula(reply), reply=reply, tokens=tokens - ended, stop=STOPS[why],
-                      confidence=confidence(written))
+                      confidence=confidence(written, calibration, ended=why == "stop"))

@@ -21,6 +21,8 @@ from latexocr.errors import UserError
 
 PATIENCE_S = 20
 """Seconds that a server may take to stop, before it is killed."""
+WATCH = 'read _; kill -s TERM -- "-$0" && sleep 5; kill -s KILL -- "-$0"'
+"""Ends a group of processes when standard input does: where this process is killed, it can end nothing itself."""
 
 
 class Server:
@@ -61,19 +63,23 @@ def reason(said: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def running(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Server]:
-    """A server in a group of processes of its own, all of which are gone afterwards, also on SIGTERM and SIGHUP."""
+    """A server in a group of processes of its own, all of which are gone afterwards, also where this process is killed.
+    """
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     process = subprocess.Popen(command, env=environ, text=True, errors="replace", start_new_session=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    watch = subprocess.Popen(["sh", "-c", WATCH, str(process.pid)], start_new_session=True, stdin=subprocess.PIPE,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     server = Server(process)
     try:
         yield server
     finally:
         server.relay(False)  # What a server says while it is torn down is of no use.
         stop(process)
+        watch.communicate()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -35,8 +35,11 @@ CONTEXT = 2048
 """Tokens of a picture, its prompt and its answer: the embedded model needs 1,024 and 512 of them at most."""
 MOST_PIXELS = 25_000_000
 """Of a picture that a server is sent: what a telephone takes. What our client sends has 262,144 at most."""
-AHEAD = 512
-"""Pictures handed to vLLM before the first of them is answered: more than it reads together (256 on most GPUs)."""
+AHEAD = 1536
+"""Pictures handed to vLLM before the first of them is answered: more than it reads together (256 on most GPUs, 1,024 on
+those of 70 GB)."""
+BESIDE_WEIGHTS = 16 << 30
+"""Bytes of a GPU's memory for pictures and answers in work: 2.7 million tokens of the embedded model in float32."""
 GRAPHS = {"mode": 0, "cudagraph_mode": "FULL"}
 """vLLM's settings for CUDA graphs of whole steps without compiling first."""
 PROBE = """
@@ -86,6 +89,14 @@ def engine_options(folder: Path, *, cpu: bool) -> dict[str, Any]:
             "dtype": "float32" if cpu else "auto", **({"enforce_eager": True} if cpu else {"compilation_config": GRAPHS})}
 
 
+def gpu_share(folder: Path, total: int) -> float:
+    """The part of a GPU with `total` bytes that a model is given in this process, which may want the rest: what its
+    weights and `BESIDE_WEIGHTS` need, and never more than vLLM takes by itself. (A server takes that, 0.9 or more.)
+    """
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return min(0.9, (1.2 * weights + BESIDE_WEIGHTS) / total)
+
+
 def environment(*, cpu: bool, download: bool = False) -> dict[str, str]:
     """Variables under which vLLM starts, unless they are set: no reports about its use, no hub, threads unbound."""
     chosen = {"VLLM_NO_USAGE_STATS": "1", "VLLM_MAX_IMAGE_PIXELS": str(MOST_PIXELS)}
@@ -125,6 +136,10 @@ def load_model(path: str | Path, *, device: str = "auto", dtype: str = "auto",
     options |= {"trust_remote_code": trusted(folder, asked=trust_remote_code), "use_tqdm_on_load": False}
     if dtype != "auto":
         options["dtype"] = dtype
+    if not build.cpu:
+        from vllm.platforms import current_platform
+
+        options["gpu_memory_utilization"] = gpu_share(folder, current_platform.get_device_total_memory())
     return VLLMReader(_engine(build, options), processor.tokenizer, tuple(tokens), config, read_calibration(folder))
 
 

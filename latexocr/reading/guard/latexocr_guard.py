@@ -2,7 +2,8 @@
 
 vLLM loads this file by its name (`--middleware latexocr_guard.Guard`). By itself it takes bodies of any size, and asks
 for the key only below /v1, /v2 and /inference: /invocations, which runs the model too, is open to everybody.
-Its key is read where vLLM reads it: in the environment variable VLLM_API_KEY.
+Its key is read where vLLM reads it: in the environment variable VLLM_API_KEY. What vLLM does not say of a model and our
+client wants to know, it says at /v1/latexocr: the JSON that `latexocr serve` put into LATEXOCR_SERVED.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ LARGEST_BODY = 16 * 2**20
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+ABOUT = "/v1/latexocr"
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -27,15 +29,19 @@ class Guard:
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self.app = app
         self.key = os.environ.get("VLLM_API_KEY", "").encode()
+        self.about = os.environ.get("LATEXOCR_SERVED", "{}").encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
-        if refusal is None:
+        if refusal is None and scope["type"] == "http" and scope["path"] == ABOUT:
+            await _answer(send, 200, self.about)
+        elif refusal is None:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await _answer(send, *refusal)
+            status, message = refusal
+            await _answer(send, status, json.dumps({"error": {"message": message, "code": status}}).encode())
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and reason, where a request may not pass. A body without its length is refused: it may be endless."""
@@ -53,8 +59,7 @@ class Guard:
         return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self.key)
 
 
-async def _answer(send: Send, status: int, message: str) -> None:
-    body = json.dumps({"error": {"message": message, "code": status}}).encode()
+async def _answer(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
                (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
