@@ -134,6 +134,7 @@ def test_what_is_no_report_is_one_line(tmp_path, capsys, content, said):
 @pytest.mark.parametrize(("option", "said"), [
     (["--metric", "accuracy"], "no such metric. There are: exact_identical"),
     (["--allow-drop", "-1"], "expected 0 or more"), (["--allow-drop", "nan"], "expected 0 or more"),
+    (["--seed", "-1"], "--seed -1: expected at least 0"),
 ])
 def test_options_that_mean_nothing_are_refused(tmp_path, capsys, option, said):
     good = written(tmp_path / "good.json", {"base": [True]})

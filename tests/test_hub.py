@@ -167,3 +167,13 @@ def test_a_fetch_says_first_what_it_fetches(tmp_path, monkeypatch, capsys):
 def test_without_the_package_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     assert "pip install 'latexocr[train]'" in refusal("hf:owner/name")
+
+
+@pytest.mark.parametrize(("terminal", "drawn"), [(False, False), (True, True)])
+def test_bars_are_for_a_terminal(tmp_path, monkeypatch, capsys, terminal, drawn):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    datasets.enable_progress_bars()
+    folder = repository(tmp_path / "owner--name")
+    capsys.readouterr()
+    load(f"hf:{folder}:small")
+    assert bool(capsys.readouterr().err) is drawn

@@ -89,9 +89,7 @@ def bench(options: Bench) -> int:
 
 def _refuse_odd(options: Bench) -> None:
     """Raise UserError on a number that means nothing: now, not after hours of reading."""
-    for name in ("limit", "probe", "robust"):
-        if (count := getattr(options, name)) is not None and count < 1:
-            raise UserError(f"--{name} {count}: expected at least 1.")
+    shared.refuse_below(1, limit=options.limit, probe=options.probe, robust=options.robust)
     if options.choose_prompt_on and options.generate.prompt:
         raise UserError("--prompt names a prompt, and --choose-prompt-on is to find one: give one of them.")
     if options.dollars_per_hour is not None and not 0 <= options.dollars_per_hour < float("inf"):
@@ -171,6 +169,7 @@ def gate(options: Gate) -> int:
     from latexocr.bench.gate import gate as judge
     from latexocr.bench.gate import read_column, sentence
 
+    shared.refuse_below(0, seed=options.seed)
     column = read_column(options.report, options.column)
     baseline = read_column(options.against, like=column.name)
     found = judge(column, baseline, options.metric, options.allow_drop, seed=options.seed)

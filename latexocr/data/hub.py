@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from os.path import isdir
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from latexocr.data.columns import GUESSED, Columns
@@ -51,6 +52,17 @@ def hub_samples(place: str, columns: Columns = GUESSED) -> Iterator[Sample]:
             yield from row_samples(tables, columns, Path(f"hf:{name}"), subset=subset)
 
 
+def import_datasets(what: str) -> ModuleType:
+    """The package `datasets`, its progress bars for a terminal alone. Raises UserError where it is missing."""
+    try:
+        import datasets
+    except ImportError as e:
+        raise UserError(f"{what}: needs the package datasets. Install it: pip install 'latexocr[train]'.") from e
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    return datasets
+
+
 def _is_name(name: str) -> bool:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -64,10 +76,7 @@ def _is_name(name: str) -> bool:
 
 def _builder(name: str, parts: list[str]) -> tuple[DatasetBuilder, str]:
     """What `datasets` reads the set with, and the split that is wanted ("" for all)."""
-    try:
-        import datasets
-    except ImportError as e:
-        raise UserError(f"hf:{name}: needs the package datasets. Install it: pip install 'latexocr[train]'.") from e
+    datasets = import_datasets(f"hf:{name}")
     readings = [(parts[0], "".join(parts[1:]))] if parts else []
     if len(parts) < 2:
         readings.append((None, "".join(parts)))

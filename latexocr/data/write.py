@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latexocr.data.hub import import_datasets
 from latexocr.data.pictures import FORMATS, picture_bytes
 from latexocr.errors import UserError
 from latexocr.records import Sample, json_lines
@@ -169,11 +170,10 @@ def _unfit(sample: Sample, content: bytes | None, *, answered: bool) -> str:
 
 def _save(rows: Iterator[dict[str, Any]], out: Path, *, conversations: bool) -> int:
     """Write rows as a `datasets` data set, by way of a file beside it; their number."""
-    try:
-        from datasets import Dataset, Features, Image, List, Value
-        from datasets.arrow_writer import ArrowWriter
-    except ImportError as e:
-        raise UserError("This form needs the package datasets. Install it: pip install 'latexocr[train]'.") from e
+    import_datasets(str(out))
+    from datasets import Dataset, Features, Image, List, Value
+    from datasets.arrow_writer import ArrowWriter
+
     text = Value("string")
     part = {"type": text, "text": text}
     features = Features({"messages": List({"role": text, "content": List(part)}), "images": List(Image()), "id": text}
