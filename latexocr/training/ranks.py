@@ -36,7 +36,7 @@ def together(model, device: str):
     from torch.nn.parallel import DistributedDataParallel
 
     ids = [int(os.environ["LOCAL_RANK"])] if device == "cuda" else None
-    return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True)
+    return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
 
 
 def total(*values: float) -> list[float]:
