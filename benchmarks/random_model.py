@@ -38,7 +38,8 @@ def make(shape: str, folder: Path, *, weights: bool, tiny: bool) -> None:
         path.unlink()
     if weights:
         torch.manual_seed(0)
-        random_model(config, 16, "cpu").to(torch.bfloat16).save_pretrained(folder, max_shard_size="4GB")
+        model = random_model(config, 16, "cuda" if torch.cuda.is_available() else "cpu").to(torch.bfloat16)
+        model.save_pretrained(folder, max_shard_size="4GB")
     config.save_pretrained(folder)
     for_vllm(folder)
     write_processor(folder)

@@ -1,6 +1,6 @@
 """The record of `two_gpus.sh`: pictures/s and loss on one GPU and on two, and their ratio.
 
-    python benchmarks/two_gpus.py FOLDER PICTURES_A_STEP
+    python benchmarks/two_gpus.py FOLDER
 
 Pictures/s of a training are those of all steps after the first ten: the first holds what is made ready once.
 """
@@ -16,12 +16,14 @@ from typing import Any
 from latexocr import provenance
 
 
-def trained(folder: Path, pictures_a_step: int) -> dict[str, Any]:
+def trained(folder: Path) -> dict[str, Any]:
     """What one training's folder says of it."""
     run = json.loads((folder / "run.json").read_text())
     log = [entry for line in (folder / "log.jsonl").read_text().splitlines() if "loss" in (entry := json.loads(line))]
     counted = [(after["step"] - before["step"], after["pictures_per_s"]) for before, after in pairwise(log)
                if before["step"] >= 10]
+    settings = run["settings"]
+    pictures_a_step = settings["batch"] * settings["accumulation"] * settings["processes"]
     seconds = sum(steps * pictures_a_step / rate for steps, rate in counted)
     return {"pictures_per_s": round(sum(steps for steps, _ in counted) * pictures_a_step / seconds, 1),
             "steps": run["steps"], "pictures_a_step": pictures_a_step, "first_loss": run["first_loss"],
@@ -42,12 +44,12 @@ def ratio(one: Any, two: Any) -> Any:
     return round(two / one, 2) if isinstance(one, float) and isinstance(two, float) else None
 
 
-def main(folder: Path, pictures_a_step: int) -> None:
+def main(folder: Path) -> None:
     import torch  # noqa: F401  (so that the record names the GPU)
 
     found: dict[str, Any] = {}
     for path in sorted(folder.glob("train-*/run.json")):
-        found[path.parent.name] = trained(path.parent, pictures_a_step)
+        found[path.parent.name] = trained(path.parent)
     for path in sorted(folder.glob("serve-*.json")):
         found[path.stem] = served(path)
     ratios = {name.removesuffix("-2"): ratio(found[f"{name.removesuffix('-2')}-1"]["pictures_per_s"],
@@ -59,6 +61,6 @@ def main(folder: Path, pictures_a_step: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(f"{sys.argv[0]}: expected FOLDER PICTURES_A_STEP.\n{__doc__}")
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    if len(sys.argv) != 2:
+        sys.exit(f"{sys.argv[0]}: expected FOLDER.\n{__doc__}")
+    main(Path(sys.argv[1]))
