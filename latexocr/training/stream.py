@@ -35,7 +35,7 @@ SCHOOL = frozenset({"k12", "k12b", "hme100k", "gaokao", "agieval", "toramath", "
 """Sources of what is mostly written by hand: exercises, not papers."""
 UNSEEN_FONTS = tuple(name for name, fonts in FONTS.items() if fonts.family in HELD_OUT)
 """Never drawn in training, so that validation shows what another font does."""
-LENGTH_SHARES = {8: 0.14, 16: 0.22, 32: 0.26, 64: 0.18, 128: 0.14, 256: 0.06}
+LENGTH_SHARES = {8: 0.12, 16: 0.19, 32: 0.25, 64: 0.20, 128: 0.16, 256: 0.08}
 """Longest formula of a class, in LaTeX tokens, and how often the class is drawn."""
 NOT_A_PICTURE = re.compile(
     r"\\(color|textcolor|[hv]?phantom|tiny|small|scriptsize|large|Large|smash|raisebox|[hv]space|kern|mskip|hskip|rule"
@@ -142,7 +142,7 @@ def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: in
 
 
 def written(corpus: Corpus, tokenizer, rng: np.random.Generator, hands: Hands, *, longest: int = HAND_LONGEST,
-            count: int = CHUNK // 2) -> list[Example]:
+            count: int = CHUNK) -> list[Example]:
     """Up to `count` formulas as `examples` gives them, but written by hand: what no hand can write is left out."""
     longest = min(longest, HAND_LONGEST)
     if corpus.school and all(corpus.school[:3]) and rng.random() < SCHOOL_SHARE:
