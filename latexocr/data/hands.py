@@ -40,6 +40,8 @@ LOOSE = (r"\DeclareMathSizes{10}{10}{%(script)s}{%(smaller)s}\AtBeginDocument{\s
 """How writing by hand differs from TeX's layout: larger scripts, further up and down, wider spaces."""
 
 
+PEN = 0.85
+"""Usual width of a line, in points: that of a ballpoint pen, 0.5 mm or so, beside small letters of some 3 mm."""
 DELIMITERS, CALM = frozenset("()[]{}|‖⟨⟩⌊⌋⌈⌉=<>−-"), 0.4
 """What would be read as another of its kind when it wobbles as much as letters do, and how much less it does."""
 
@@ -118,9 +120,9 @@ def _style(hands: Hands, rng: np.random.Generator) -> Style:
     loose = float(np.clip(np.exp(rng.normal(0, 0.4)), 0.35, 1.9))
     hand = int(rng.choice(len(weights), p=weights / weights.sum()))
     return Style(hand=hand, mixture=rng.uniform(0.1, 0.55), operators=rng.uniform(0.62, 1.15),
-                 pen=float(np.clip(0.75 * np.exp(rng.normal(0, 0.22)), 0.5, 1.4)), slant=rng.normal(0.06, 0.16),
+                 pen=float(np.clip(PEN * np.exp(rng.normal(0, 0.24)), 0.5, 1.6)), slant=rng.normal(0.06, 0.16),
                  letters=rng.uniform(0.95, 1.35), wide=float(np.exp(rng.normal(0.1, 0.16))),
-                 spread=rng.uniform(1.02, 1.4), uneven=rng.uniform(0.05, 0.35), wobble=0.03 * loose,
+                 spread=rng.uniform(1.0, 1.35), uneven=rng.uniform(0.05, 0.35), wobble=0.03 * loose,
                  shake=0.08 * loose, loose=0.045 * loose, sizes=rng.uniform(0, 0.14),
                  joins=max(0.0, rng.uniform(-0.25, 0.35)), passes=int(rng.integers(4)), slope=rng.normal(0, 0.03),
                  wave=abs(rng.normal(0, 0.6)))
