@@ -35,8 +35,6 @@ OURS = "latexocr"
 """What `latexocr serve` calls its model."""
 STOPS = {"stop": "end", "length": "length"}
 """Our word for each `finish_reason` under which an answer is an answer."""
-
-
 PREPARING = max(2, min(8, cores()))
 """Pictures prepared at a time, beside the requests; three times as many are taken ahead of them."""
 PROCESSES = min(16, cores() // 2)
@@ -72,13 +70,13 @@ class ServedReader:
             model = self._model_name(client)
             calibration = _calibration(client, model)
         slots = Slots(self.config.batch_size, max(MOST, 64 * PROCESSES))
-        samples = iter(samples)
-        first = list(islice(samples, MANY)) if PROCESSES > 1 else []
+        processes, samples = min(PROCESSES, self.config.batch_size or PROCESSES), iter(samples)
+        first = list(islice(samples, MANY)) if processes > 1 else []
         if len(first) < MANY or not all(map(_travels, first)):
             crew = Crew(self._work(connect, slots, self.latency, model, calibration))
         else:
             begin = partial(_begin, replace(self, model=model), calibration)
-            crew = Processes(begin, failure, slots, self.latency, min(PROCESSES, self.config.batch_size or PROCESSES))
+            crew = Processes(begin, failure, slots, self.latency, processes)
         try:
             yield from in_order(crew, chain(first, samples), ahead=lambda: slots.limit + 3 * PREPARING)
         finally:
