@@ -209,6 +209,7 @@ def test_the_key_is_in_the_environment_alone(tiny_model):
     (Serve("builtin", python="/no/python"), "/no/python: not a Python interpreter"),
     (Serve("builtin", flags=("--api-key=x",)), "--api-key stands behind"),
     (Serve("builtin", flags=("--port", "3")), "--port stands behind"),
+    (Serve("builtin", flags=("models/other",)), "found 'models/other' after builtin; one model is served"),
     (Serve("builtin", api_key="Schlüssel"), "expected ASCII without spaces"),
     (Serve("builtin", api_key="a b"), "expected ASCII without spaces"),
 ])

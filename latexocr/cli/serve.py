@@ -48,6 +48,9 @@ def serve(options: Serve) -> int:
     from latexocr.reading.server import running, wait_until_healthy
     from latexocr.reading.vllm import find_build
 
+    if options.flags and not options.flags[0].startswith("-"):
+        raise UserError(f"found {options.flags[0]!r} after {options.model}; one model is served. Flags of vLLM follow "
+                        "`--`.")
     taken = [flag for flag in options.flags if flag.split("=")[0] in OURS]
     if taken:
         raise UserError(f"{taken[0].split('=')[0]} stands behind `--`. Give it before that.")
@@ -85,7 +88,8 @@ def free_port(host: str, port: int) -> int:
             trial.bind((host, port))
             return trial.getsockname()[1]
     except (OSError, OverflowError) as e:
-        raise UserError(f"Nothing can listen at {host}, port {port} ({e}). Give another --port; 0 finds one.") from e
+        raise UserError(f"Nothing can listen at {host}, port {port} ({e}). Give another --port (0 finds one) or "
+                        "--host.") from e
 
 
 def servable(options: Serve) -> Path:
