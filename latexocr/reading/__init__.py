@@ -10,8 +10,8 @@ from latexocr.records import Prediction, Sample
 
 Engine = Literal["transformers", "vllm", "ray"]
 """What runs a model: one of the first two in this process, or Ray, with transformers on the nodes of a cluster."""
-BATCH = 16
-"""Pictures that a model in this process reads together, unless told otherwise."""
+BATCH = 64
+"""Pictures that a model in this process reads together at most, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class GenerateConfig:
     seed: int = 0
     """Seed of sampling; without effect at temperature 0."""
     batch_size: int | None = None
-    """Pictures read together, or requests in flight to a server. Unless given: 16, or what the server's times allow."""
+    """Pictures read together, or requests in flight to a server. Unless given: 64, or what the server's times allow."""
     prompt: str = ""
     """Name of a prompt (reading/conversation.py). Unless given: what it was tuned with, or the best of its base."""
 

@@ -1,105 +1,125 @@
-"""What watches an answer: the probability of each token, and whether it goes in circles.
+"""How the pictures of a batch are answered: token by token, each until it has ended or goes in circles.
 
-Takes what transformers' `generate` hands to its processors and criteria, or the tokens of an answer that another engine
-has finished. Knows nothing of pictures or formulas.
+Takes a model and what `inputs.encode` made of the questions, gives answers as tokens with their probabilities. Before
+the first token everything is transformers' own: `generate` prepares cache, positions and masks, as each family needs
+them, and then hands over to `_answer`. Its own loop computes on for an answer that has ended, until the longest has;
+here answers that have ended leave the batch. Knows nothing of pictures or formulas.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from latexocr.reading import GenerateConfig
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerBase
+    from transformers import BatchFeature, GenerationConfig, LogitsProcessorList, PreTrainedTokenizerBase
 
 LOOP, PERIOD = 72, 12
 """An answer goes in circles when its last 72 tokens repeat a piece of at most 12, six times or more."""
+RETIRE = 8
+"""When an eighth of a batch has ended it leaves: that copies the keys and values of the others, so not at each one."""
 
 
-class Loops:
-    """A stopping criterion that ends an answer which repeats itself; the other answers of the batch go on."""
+@dataclass
+class Answer:
+    """What a model has said so far to one picture."""
 
-    def __init__(self, prompt: int) -> None:
-        self.prompt = prompt
-        self.ended: dict[int, int] = {}
-        """By row of the batch: tokens of the answer when it was ended. Rows that had ended before may be among them."""
+    tokens: list[int] = field(default_factory=list)
+    """Without the end token."""
+    log_probabilities: list[float] = field(default_factory=list)
+    """Of each token, and of the end token where it ended; before any temperature."""
+    ended: bool = False
+    """By the model itself. One that goes in circles or has no more room is done without."""
+    done: bool = False
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: object) -> torch.Tensor:
-        import torch
-
-        length = input_ids.shape[1] - self.prompt
-        if length < LOOP:
-            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-        tail = input_ids[:, -LOOP:]
-        looping = torch.stack([(tail[:, period:] == tail[:, :-period]).all(dim=1) for period in range(1, PERIOD + 1)])
-        looping = looping.any(dim=0)
-        for row in looping.nonzero().flatten().tolist():
-            self.ended.setdefault(row, length)
-        return looping
+    def add(self, token: int, log_probability: float, *, ends: Collection[int], most: int) -> None:
+        """One more token, where it is not done: `most` is how many it may have, `ends` are those that end it."""
+        if self.done:
+            return
+        self.log_probabilities.append(log_probability)
+        if token in ends:
+            self.ended = self.done = True
+        else:
+            self.tokens.append(token)
+            self.done = len(self.tokens) >= most or in_circles(self.tokens)
 
 
-class ChosenProbabilities:
-    """A logits processor that collects the log probability of each chosen token; one step of logits is kept."""
+def decode(model: Any, inputs: BatchFeature, *, ends: Collection[int], config: GenerateConfig,
+           watch: Callable[[Sequence[int]], None] = lambda tokens: None) -> list[Answer]:
+    """The answers to a batch of encoded questions, in their order; `watch` sees the first as it grows."""
+    import torch
 
-    def __init__(self, prompt: int) -> None:
-        self.prompt = prompt
-        self._last: torch.Tensor | None = None
-        self._chosen: list[torch.Tensor] = []
+    sampling: dict[str, Any] = {"do_sample": False}
+    if config.temperature:
+        sampling = {"do_sample": True, "temperature": config.temperature}
+        torch.manual_seed(config.seed)
+    loop = partial(_answer, ends=ends, most=config.max_tokens, watch=watch)
+    with torch.inference_mode():
+        return model.generate(**inputs, **sampling, max_new_tokens=config.max_tokens, custom_generate=loop)
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self._settle(input_ids[:, -1])
-        self._last = scores.float().log_softmax(dim=-1)
-        return scores
 
-    def _settle(self, tokens: torch.Tensor) -> None:
-        if self._last is not None:
-            self._chosen.append(self._last.gather(1, tokens[:, None]))
+def _answer(model: Any, input_ids: torch.Tensor, logits_processor: LogitsProcessorList,
+            generation_config: GenerationConfig, *, ends: Collection[int], most: int,
+            watch: Callable[[Sequence[int]], None], stopping_criteria: Any = None, **kwargs: Any) -> list[Answer]:
+    """The loop after the preparations of `generate`; `kwargs` are what the model is called with, the cache among it."""
+    import torch
 
-    def of(self, answers: torch.Tensor) -> torch.Tensor:
-        """Log probabilities of the tokens of `answers`, the same shape; those after an end token mean nothing."""
-        import torch
+    from latexocr.reading.cache import make_room, retire
 
-        self._settle(answers[:, -1])
-        return torch.cat(self._chosen, dim=1)
+    make_room(kwargs)
+    answers = [Answer() for _ in input_ids]
+    rows, new = list(answers), 1 if kwargs["use_cache"] else None
+    outputs = model(**model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs))
+    with model._optimize_model_for_decode():
+        while True:
+            kwargs = model._update_model_kwargs_for_generation(outputs, kwargs)
+            logits = outputs.logits[:, -1].float()
+            tokens = _choose(logits_processor(input_ids, logits), sample=generation_config.do_sample)
+            input_ids = torch.cat([input_ids, tokens], dim=1)
+            chosen = logits.log_softmax(dim=-1).gather(1, tokens)
+            for answer, token, log_probability in zip(rows, tokens.flatten().tolist(), chosen.flatten().tolist()):
+                answer.add(token, log_probability, ends=ends, most=most)
+            watch(answers[0].tokens)
+            going = [place for place, answer in enumerate(rows) if not answer.done]
+            if not going:
+                return answers
+            if RETIRE * (len(rows) - len(going)) >= len(rows) and retire(kwargs, going, input_ids.shape):
+                input_ids, rows = input_ids[going], [rows[place] for place in going]
+            outputs = model(**model.prepare_inputs_for_generation(input_ids, next_sequence_length=new, **kwargs))
+
+
+def _choose(scores: torch.Tensor, *, sample: bool) -> torch.Tensor:
+    """The next token of each row, (rows, 1)."""
+    return scores.softmax(dim=-1).multinomial(1) if sample else scores.argmax(dim=-1, keepdim=True)
 
 
 class Pieces:
-    """A streamer that writes an answer as it grows. (That of transformers waits for a space, and LaTeX has few.)"""
+    """Writes an answer as it grows. (The streamer of transformers waits for a space, and LaTeX has few.)"""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, write: Callable[[str], None]) -> None:
-        self._tokenizer, self._write = tokenizer, write
-        self._asked, self._written = False, ""
-        self._tokens: list[int] = []
+        self._tokenizer, self._write, self._written = tokenizer, write, ""
 
-    def put(self, value: torch.Tensor) -> None:
-        """The prompt at first, then one token after the other."""
-        if not self._asked:
-            self._asked = True
-            return
-        self._tokens += value.flatten().tolist()
-        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    def __call__(self, tokens: Sequence[int]) -> None:
+        """The tokens so far."""
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         self._write(text[len(self._written):])
         self._written = text
 
-    def end(self) -> None:
-        """Nothing is held back."""
+
+def in_circles(tokens: Sequence[object]) -> bool:
+    """Whether the last tokens of an answer only repeat a piece."""
+    tail = tokens[-LOOP:]
+    return len(tail) == LOOP and any(tail[period:] == tail[:-period] for period in range(1, PERIOD + 1))
 
 
 def loop_end(tokens: Sequence[object]) -> int | None:
-    """How many tokens of a finished answer `Loops` would have let stand; None where it does not go in circles.
+    """How many tokens of a finished answer stand before it is ended for going in circles; None where it does not.
 
     For readers whose model runs elsewhere: with this their answers are those of a model in this process.
     """
-    ends = [end for period in range(1, PERIOD + 1) if (end := _periodic(tokens, period))]
-    return min(ends, default=None)
-
-
-def _periodic(tokens: Sequence[object], period: int) -> int | None:
-    """Length of the shortest beginning whose last `LOOP` tokens repeat a piece of this length."""
-    same = 0
-    for place in range(period, len(tokens)):
-        same = same + 1 if tokens[place] == tokens[place - period] else 0
-        if same == LOOP - period:
-            return place + 1
-    return None
+    return next((end for end in range(LOOP, len(tokens) + 1) if in_circles(tokens[end - LOOP:end])), None)

@@ -19,7 +19,7 @@ from latexocr.errors import UserError
 from latexocr.reading import BATCH, GenerateConfig, ernie_remote
 from latexocr.reading.confidence import Calibration, confidence, read_calibration
 from latexocr.reading.conversation import PROMPT, conversation, formula, prompt_names, prompt_text
-from latexocr.reading.decoding import ChosenProbabilities, Loops, Pieces
+from latexocr.reading.decoding import Answer, Pieces, decode
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, model_type, needs_remote_code, render, resolve, tuned_with
 from latexocr.records import Prediction, Sample, failure
@@ -32,6 +32,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 WINDOW = 4
 """Batches of pictures that are sorted by size together; results of a window come when its pictures are read."""
+AREA = 2**21
+"""Pixels of a batch, so that large pictures are not too many for memory, and small ones not padded to large ones."""
 
 
 def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "auto",
@@ -206,17 +208,14 @@ class LocalReader:
         picture = prepared(sample)
         if isinstance(picture, Exception):
             return failure(sample, picture)
-        tokens, probabilities = self._generate([picture], Pieces(self.processor.tokenizer, write))
-        return self._prediction(sample, tokens[0], probabilities[0])
+        [answer] = self._generate([picture], watch=Pieces(self.processor.tokenizer, write))
+        return self._prediction(sample, answer)
 
     def _read_window(self, samples: list[Sample], pictures: list[Image | UserError]) -> Iterator[Prediction]:
         """Predictions of a window: batches of like size, handed on as soon as all before them are there."""
         done = {i: failure(samples[i], p) for i, p in enumerate(pictures) if isinstance(p, Exception)}
-        todo = sorted((i for i in range(len(samples)) if i not in done),
-                      key=lambda i: (pictures[i].width * pictures[i].height, pictures[i].size))
-        handed, size = 0, self.config.batch_size or BATCH
-        for start in range(0, len(todo), size):
-            batch = todo[start:start + size]
+        handed = 0
+        for batch in self._batches({i: picture for i, picture in enumerate(pictures) if i not in done}):
             done |= zip(batch, self._read_batch([samples[i] for i in batch], [pictures[i] for i in batch]))
             while handed in done:
                 yield done.pop(handed)
@@ -225,43 +224,39 @@ class LocalReader:
             yield done.pop(handed)
             handed += 1
 
+    def _batches(self, pictures: dict[int, Image]) -> Iterator[list[int]]:
+        """Numbers of pictures of like size, at most `AREA` together when all are as large as the largest."""
+        most, batch = self.config.batch_size or BATCH, []
+        for number in sorted(pictures, key=lambda i: (_area(pictures[i]), pictures[i].size)):
+            if len(batch) == most or (batch and (len(batch) + 1) * _area(pictures[number]) > AREA):
+                yield batch
+                batch = []
+            batch.append(number)
+        if batch:
+            yield batch
+
     def _read_batch(self, samples: list[Sample], pictures: list[Image]) -> list[Prediction]:
         """One answer a picture. What a batch cannot do (memory, one odd picture) its halves try; one alone fails."""
         try:
-            return [self._prediction(*answer) for answer in zip(samples, *self._generate(pictures))]
+            return [self._prediction(*answer) for answer in zip(samples, self._generate(pictures))]
         except (RuntimeError, ValueError) as e:
             if len(samples) == 1:
                 return [failure(samples[0], f"{type(e).__name__}: {e}".splitlines()[0])]
         half = len(samples) // 2
         return (self._read_batch(samples[:half], pictures[:half]) + self._read_batch(samples[half:], pictures[half:]))
 
-    def _generate(self, pictures: list[Image],
-                  streamer: Pieces | None = None) -> tuple[list[list[int]], list[list[float]]]:
-        """New tokens of each picture, those of a loop cut short without an end token; and their log probabilities."""
-        import torch
-
-        config = self.config
+    def _generate(self, pictures: list[Image], **options: Any) -> list[Answer]:
         texts = [render(self.processor, conversation(picture, prompt=self.prompt), ask=True) for picture in pictures]
         inputs = encode(self.processor, texts, pictures, side="left").to(self.model.device, self.model.dtype)
-        prompt = inputs["input_ids"].shape[1]
-        chosen, loops = ChosenProbabilities(prompt), Loops(prompt)
-        sampling = {"do_sample": False}
-        if config.temperature:
-            sampling = {"do_sample": True, "temperature": config.temperature}
-            torch.manual_seed(config.seed)
-        with torch.inference_mode():
-            tokens = self.model.generate(**inputs, **sampling, max_new_tokens=config.max_tokens,
-                                         logits_processor=[chosen], stopping_criteria=[loops],
-                                         streamer=streamer)
-        answers = tokens[:, prompt:]
-        cut = [answer[:loops.ended.get(row)] for row, answer in enumerate(answers.tolist())]
-        return cut, chosen.of(answers).tolist()
+        return decode(self.model, inputs, ends=self.ends, config=self.config, **options)
 
-    def _prediction(self, sample: Sample, tokens: list[int], log_probabilities: list[float]) -> Prediction:
-        end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
-        said = tokens if end is None else tokens[:end]
-        return answered(sample, said, log_probabilities[:len(said) + (end is not None)], ended=end is not None,
+    def _prediction(self, sample: Sample, answer: Answer) -> Prediction:
+        return answered(sample, answer.tokens, answer.log_probabilities, ended=answer.ended,
                         tokenizer=self.processor.tokenizer, calibration=self.calibration)
+
+
+def _area(picture: Image) -> int:
+    return picture.width * picture.height
 
 
 def answered(sample: Sample, tokens: Sequence[int], log_probabilities: Sequence[float], *, ended: bool,
