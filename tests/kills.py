@@ -2,6 +2,7 @@
 
     python tests/kills.py 200          # SIGKILL
     python tests/kills.py 200 INT      # Ctrl-C
+    python tests/kills.py 200 KILL 2   # of readings in two processes
 
 A transcription reads pictures through a server that answers after a while, and now and then with a fault. It runs in a
 process forked from this one, which has all modules loaded. It is killed at a moment between its start and its end, as
@@ -177,4 +178,6 @@ def main(kills: int, how: signal.Signals = signal.SIGKILL) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[3:]:
+        served.PROCESSES, served.MANY = int(sys.argv[3]), 8
     main(int(sys.argv[1]), signal.Signals[f"SIG{sys.argv[2]}"] if sys.argv[2:] else signal.SIGKILL)

@@ -84,7 +84,7 @@ def work() -> None:
 
     crew = Crew(one)
     tell(READY, None, None)
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, pickle.UnpicklingError):
         while True:
             number, content = pickle.load(inbox)
             if number < 0:
