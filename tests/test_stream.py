@@ -260,6 +260,7 @@ def test_replay_shows_what_was_drawn_again(tokenizer, monkeypatch, replay, docum
     monkeypatch.setattr(stream, "examples", lambda *given, **style: drawings.append(
         draw(*given, count=25, fonts=("cm",), **style))
                         or drawings[-1])
+    monkeypatch.setattr(stream, "RESOLUTIONS", (150,))  # All of one canvas, or nearly.
     schedule = stream.Schedule(short_seconds=0, replay=replay, most=4)
     arriving = stream.batches(corpus_of(["a+b"]), tokenizer, schedule, seed=1, started=time.time())
     assert sum(len(batch.pixels) for batch in itertools.islice(arriving, 24)) == 96

@@ -49,10 +49,12 @@ SAME_SPACES = re.compile(r"(?<!\\)(\\[,:;> ]|\\q?quad(?![a-zA-Z])|~)(?:\s*\1(?:(
 them without end."""
 TABLE_SHARE, COMPOSED_SHARE = 0.14, 0.75
 """How often a formula of several rows or columns is drawn, and how many of those are composed; real ones are rare."""
-HAND_SHARE, HAND_LONGEST, HAND_DPI = 0.35, 96, 300
-"""How many chunks are written by hand, where hands are given; the longest formula of those, in pieces; their size."""
+HAND_SHARE, HAND_LONGEST = 0.35, 96
+"""How many chunks are written by hand, where hands are given; the longest formula of those, in pieces."""
 SCHOOL_SHARE = 0.5
 """How many of the chunks by hand are of exercises."""
+RESOLUTIONS, HAND_RESOLUTIONS = (65, 80, 100, 120, 150, 180, 220), (130, 200, 300, 300)
+"""Dots an inch of a chunk: small letters on a screen are 5 pixels high, those of a prepared picture 9."""
 CELL = 16
 """Side of the square that one visual token covers, in pixels."""
 GLYPH_CLASSES = 16384
@@ -136,7 +138,7 @@ def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: in
     """Up to `count` formulas drawn in one font and size, in their level-2 spelling; what TeX refuses is left out."""
     targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
     font = str(rng.choice(fonts)) if fonts else _training_font(rng)
-    dpi = int(rng.choice((110, 130, 150, 180, 220)))
+    dpi = int(rng.choice(RESOLUTIONS))
     drawings = draw(targets, font=font, size=str(rng.choice(BODY_SIZES)), dpi=dpi, display=bool(rng.random() < 0.75))
     return _examples(targets, drawings, tokenizer, longest, dpi, rng, spread=0.12)
 
@@ -148,8 +150,8 @@ def written(corpus: Corpus, tokenizer, rng: np.random.Generator, hands: Hands, *
     if corpus.school and all(corpus.school[:3]) and rng.random() < SCHOOL_SHARE:
         corpus = replace(corpus, classes=corpus.school)
     targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
-    drawings = write(targets, hands, rng, dpi=HAND_DPI)
-    return _examples(targets, drawings, tokenizer, longest, HAND_DPI, rng, spread=0.2)
+    dpi = int(rng.choice(HAND_RESOLUTIONS))
+    return _examples(targets, write(targets, hands, rng, dpi=dpi), tokenizer, longest, dpi, rng, spread=0.2)
 
 
 def _formulas(corpus: Corpus, rng: np.random.Generator, longest: int, count: int) -> list[str]:
