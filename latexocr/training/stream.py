@@ -47,7 +47,7 @@ UNSEEN_SPACE = re.compile(r"(?<!\\)\\!")
 SAME_SPACES = re.compile(r"(?<!\\)(\\[,:;> ]|\\q?quad(?![a-zA-Z])|~)(?:\s*\1(?:(?<!quad)|(?![a-zA-Z])))+")
 """Space that brings signs closer, and space after space: a picture does not show how many. Taught them, models repeat
 them without end."""
-TABLE_SHARE, COMPOSED_SHARE = 0.14, 0.75
+TABLE_SHARE, COMPOSED_SHARE = 0.16, 0.6
 """How often a formula of several rows or columns is drawn, and how many of those are composed; real ones are rare."""
 HAND_SHARE, HAND_LONGEST = 0.35, 96
 """How many chunks are written by hand, where hands are given; the longest formula of those, in pieces."""
@@ -163,7 +163,8 @@ def _formulas(corpus: Corpus, rng: np.random.Generator, longest: int, count: int
     if corpus.tables and longest > limits[1]:
         for place in np.flatnonzero(rng.random(count) < TABLE_SHARE):
             composed = rng.random() < COMPOSED_SHARE
-            formulas[place] = (table(corpus.classes[0], corpus.classes[1], rng) if composed
+            lines = corpus.classes[1 + int(rng.random() < 0.4)] or corpus.classes[1]
+            formulas[place] = (table(corpus.classes[0], lines, rng) if composed
                                else corpus.tables[rng.integers(len(corpus.tables))])
     return [SAME_SPACES.sub(r"\1", UNSEEN_SPACE.sub(" ", formula)) for formula in formulas]
 
