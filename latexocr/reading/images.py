@@ -78,15 +78,16 @@ def flatten(image: Path | str | Image | Distant | np.ndarray) -> np.ndarray:
         with warnings.catch_warnings(action="ignore"):  # Pillow's remarks on odd files; none is of use to the reader.
             opened = Pillow.open(image, formats=FORMATS) if isinstance(image, (str, Path)) else image
             opened = Pillow.fromarray(opened) if isinstance(opened, np.ndarray) else opened
-            grey = np.asarray(_grey(ImageOps.exif_transpose(opened)), dtype=np.float32)
+            values = np.asarray(_grey(ImageOps.exif_transpose(opened)))
     except Exception as e:  # Pillow's decoders raise whatever a broken file leads them to.
         raise UserError(f"{name}: cannot be opened as a picture ({str(e) or type(e).__name__}).") from e
-    if not grey.size:
+    if not values.size:
         raise UserError(f"{name}: has no pixels; expected a picture of a formula.")
-    if np.median(grey) < 128:
-        grey = 255 - grey
-    grey = _even(grey)
-    paper = float(np.median(grey))
+    paper = float(np.median(values))  # Of whole numbers: of fractions it takes four times as long.
+    dark = paper < 128
+    shaded = 255 - values.astype(np.float32) if dark else values.astype(np.float32)
+    grey = _even(shaded)
+    paper = (255 - paper if dark else paper) if grey is shaded else float(np.median(grey))
     ink = float(grey.min())
     if paper - ink < FAINTEST:
         raise UserError(f"{name}: no ink found; expected a formula, darker or lighter than its background.")
