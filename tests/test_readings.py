@@ -30,6 +30,7 @@ from latexocr.data.degrade import DEGRADATIONS, STRENGTHS
 from latexocr.data.sources import content_hash, load
 from latexocr.data.write import write_samples
 from latexocr.errors import UserError
+from latexocr.reading import BATCH
 from latexocr.reading.latency import Latency
 from latexocr.records import Prediction, Sample, read_predictions, write_predictions
 
@@ -286,7 +287,7 @@ def test_a_real_model_is_read_again_alone_and_damaged(data, tiny_model, capsys):
     report = json.loads(Path("o/report.json").read_text())
     noise, costs = report["noise"]["base"], report["costs"]["base"]
     assert list(report["noise"]) == list(report["costs"]) == ["base"] and noise["n"] == 3
-    assert costs["at_once"] == 16 and costs["alone_p50_s"] > 0 and costs["p50_s"] is None
+    assert costs["at_once"] == BATCH and costs["alone_p50_s"] > 0 and costs["p50_s"] is None
     assert costs["dollars_per_1000"] == pytest.approx(1000 / 3600 / costs["pictures_per_s"])
     hurt = read_predictions(Path("o/predictions-base.robust.jsonl"))
     assert len(hurt) == 57 and not [p for p in hurt if p.stop == "error"]

@@ -55,6 +55,12 @@ def test_pictures_that_are_no_files_or_broken_have_a_part_too(tmp_path):
     assert named(samples, "picture") == {"160,000 or more pixels": ["c"], "cannot be opened": ["a", "b"]}
 
 
+@pytest.mark.parametrize(("subsets", "found"), [
+    ("aaa", {}), ("aba", {"a": ["0", "2"], "b": ["1"]}), (("a", "a", ""), {"a": ["0", "1"]}), (("", ""), {})])
+def test_a_subset_of_all_samples_is_no_part_of_them(subsets, found):
+    assert named([sample(str(i), "x", subset) for i, subset in enumerate(subsets)], "subset") == found
+
+
 def test_rare_symbols_are_those_of_few_references():
     many = [sample(str(i), r"x+\alpha" if i < 2 else "x+y") for i in range(300)]
     assert named(many, "symbols") == {"a symbol of fewer than 1% of the references": ["0", "1"],

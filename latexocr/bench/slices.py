@@ -76,7 +76,7 @@ def parts(samples: Sequence[Sample], *, seen: Mapping[str, Set[str]] | None = No
     `seen` has, by column, the ids of samples that were seen in its training; where there are any, they are a part, and
     the others are one.
     """
-    kinds = {**KINDS, "symbols": _symbols(samples), "training": _training(seen or {})}
+    kinds = {**KINDS, "subset": _subsets(samples), "symbols": _symbols(samples), "training": _training(seen or {})}
     members: dict[str, dict[str, list[int]]] = {kind: {} for kind in kinds}
     for i, sample in enumerate(samples):
         for kind, named in kinds.items():
@@ -146,8 +146,10 @@ def _size(sample: Sample) -> Iterable[str]:
     return [next(name for limit, name in SIZES if pixels < limit)]
 
 
-def _subset(sample: Sample) -> Iterable[str]:
-    return [sample.subset] if sample.subset else []
+def _subsets(samples: Sequence[Sample]) -> Callable[[Sample], Iterable[str]]:
+    """The subset of a sample; where all are of one, it is no part of them."""
+    several = len({sample.subset for sample in samples}) > 1
+    return lambda sample: [sample.subset] if several and sample.subset else []
 
 
 def _training(seen: Mapping[str, Set[str]]) -> Callable[[Sample], Iterable[str]]:
@@ -164,4 +166,4 @@ def _order(name: str) -> tuple[int, str]:
 
 
 KINDS: dict[str, Callable[[Sample], Iterable[str]]] = {
-    "length": _length, "depth": _depth, "structure": _structure, "picture": _size, "subset": _subset}
+    "length": _length, "depth": _depth, "structure": _structure, "picture": _size}
