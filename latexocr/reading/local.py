@@ -65,12 +65,15 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     """A reader around weights already in memory; they are moved, cast and set to answer greedily, in place."""
     from transformers import GenerationConfig
 
+    from latexocr.reading.patches import multiply_patches
+
     ernie_remote.attach(model, processor)
     ends = end_tokens(model, processor)
     pad = min(ends) if processor.tokenizer.pad_token_id is None else processor.tokenizer.pad_token_id
     # The checkpoint's own settings (sampling, penalties) are not ours: only its tokens are kept.
     model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=pad)
     model = in_format(model, dtype).to(device).eval()
+    multiply_patches(model)
     return LocalReader(model, processor, frozenset(ends), config, prompt)
 
 
@@ -125,8 +128,10 @@ def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False, *
     auto = AutoModelForCausalLM if remote else AutoModelForImageTextToText
     try:
         with _no_progress_bars():
-            return auto.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True,
-                                        trust_remote_code=trust_remote_code, **options)
+            model = auto.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True,
+                                         trust_remote_code=trust_remote_code, **options)
+        ernie_remote.complete(model)
+        return model
     except (OSError, ValueError, KeyError, ImportError) as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise UserError(f"{folder}: transformers cannot load this as an image-to-text model ({reason}).") from e

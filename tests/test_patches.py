@@ -1,0 +1,40 @@
+"""A convolution over whole patches and the product of matrices in its place give the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from latexocr.reading.patches import multiply_patches
+
+CONV2D, CONV3D = torch.nn.Conv2d, torch.nn.Conv3d
+
+
+@pytest.mark.parametrize(("convolution", "shape", "multiplied"), [
+    (CONV3D(3, 8, (2, 4, 4), stride=(2, 4, 4)), (5, 3, 2, 4, 4), True),
+    (CONV3D(3, 8, (2, 4, 4), stride=(2, 4, 4), bias=False), (5, 3, 2, 4, 4), True),
+    (CONV2D(3, 8, 4, stride=4), (5, 3, 4, 4), True),
+    (CONV2D(3, 8, 4, stride=4), (5, 3, 8, 12), False),  # whole pictures
+    (CONV2D(4, 8, 3, padding=1), (5, 4, 3, 3), False),
+    (CONV2D(4, 8, 3, padding="same"), (5, 4, 3, 3), False),
+    (CONV2D(4, 8, 3, groups=2), (5, 4, 3, 3), False),
+    (CONV2D(4, 8, 2, dilation=2), (5, 4, 3, 3), False),
+], ids=lambda value: str(value) if isinstance(value, torch.nn.Module) else "")
+def test_patches_are_multiplied_and_all_else_is_convolved(convolution, shape, multiplied, monkeypatch):
+    pixels = torch.randn(shape)
+    expected = convolution(pixels)
+    multiply_patches(torch.nn.Sequential(convolution))
+    convolved = []
+    forward = type(convolution).forward
+    monkeypatch.setattr(type(convolution), "forward", lambda *args: convolved.append(1) or forward(*args))
+    found = convolution(pixels)
+    assert found.shape == expected.shape and torch.allclose(found, expected, atol=1e-5)
+    assert bool(convolved) != multiplied
+
+
+def test_it_is_found_anywhere_in_a_model(tiny_model):
+    from latexocr.reading.local import load_model
+
+    convolutions = [module for module in load_model(tiny_model, device="cpu").model.modules()
+                    if isinstance(module, (CONV2D, CONV3D))]
+    assert convolutions and all("forward" in vars(module) for module in convolutions)
