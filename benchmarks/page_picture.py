@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browser import Browser  # What the tests of the page drive it with.
 
-WIDTH, HEIGHT, SCALE = 1120, 1530, 1.5
+WIDTH, HEIGHT, SCALE = 1120, 1340, 1.5
 COLOURS = 64
 """Enough for two columns, and a third of the file."""
 
