@@ -1,24 +1,26 @@
 """ERNIE's remote code: its inputs, and that a training asks, learns and merges through it, by a stand-in of our own.
 
-The real code comes with a checkpoint of 28 billion parameters and was not run here. The stand-in is a folder with code
-of its own (`auto_map`), as that checkpoint is, whose processor and model have the names and shapes that were read in
-Baidu's code (reading/ernie_remote.py) and refuse whatever differs from them.
+The real code is not ours to keep here; it was run by hand (training/README.md). The stand-in is a folder with code of
+its own (`auto_map`), as that checkpoint is, whose processor and model have the names and shapes of Baidu's code
+(reading/ernie_remote.py), refuse whatever differs from them, and fail where that failed.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from latexocr.errors import UserError
-from latexocr.reading import ernie_remote
+from latexocr.reading import GenerateConfig, ernie_remote
 from latexocr.reading.conversation import conversation
+from latexocr.reading.ernie_vllm import trusted
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, needs_remote_code, render
-from latexocr.reading.local import load_weights
+from latexocr.reading.local import load_model, load_weights
 from latexocr.training.collate import IGNORED, Collator, Example
 from latexocr.training.lora import train
 from latexocr.training.pictures import pack
@@ -38,14 +40,14 @@ def base(tmp_path_factory) -> Path:
     template = ERNIE.replace("<|IMAGE_PLACEHOLDER|>", "<|image@placeholder|>").replace("<|end_of_sentence|>", "</s>")
     ids = write_tokenizer(folder, SPECIAL, template, pad="<unk>", eos="</s>", bos="<|begin_of_sentence|>")
     classes = {"AutoConfig": "StandInConfig", "AutoModelForCausalLM": "StandIn",
-               "AutoProcessor": "Ernie4_5_VLProcessor"}
+               "AutoProcessor": "Ernie4_5_VLProcessor", "AutoImageProcessor": "StandInPictures"}
     auto_map = {name: f"ernie_stand_in.{kind}" for name, kind in classes.items()}
     (folder / "config.json").write_text(json.dumps({
         "model_type": "ernie4_5_moe_vl", "architectures": ["StandIn"], "auto_map": auto_map, "vocab_size": 320,
         "hidden_size": 32, "num_hidden_layers": 1, "im_patch_id": ids["<|IMAGE_PLACEHOLDER|>"],
-        "tie_word_embeddings": False}))
-    (folder / "processor_config.json").write_text(json.dumps({
-        "processor_class": "Ernie4_5_VLProcessor", "auto_map": {"AutoProcessor": auto_map["AutoProcessor"]}}))
+        "tie_word_embeddings": True}))
+    (folder / "preprocessor_config.json").write_text(json.dumps({
+        "processor_class": "Ernie4_5_VLProcessor", "image_processor_type": "StandInPictures", "auto_map": auto_map}))
     (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, "pad_token_id": 0}))
     (folder / CODE.name).write_text(CODE.read_text())
     _save_weights(folder)
@@ -59,7 +61,11 @@ def _save_weights(folder: Path) -> None:
 
     torch.manual_seed(0)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-    weights = AutoModelForCausalLM.from_config(config, trust_remote_code=True).state_dict()
+    model = AutoModelForCausalLM.from_config(config, trust_remote_code=True)
+    for parameter in model.parameters():  # Wide apart, so that pictures are told apart.
+        torch.nn.init.normal_(parameter, std=0.5)
+    weights = model.state_dict()
+    weights.pop("lm_head.weight")  # That of the embeddings, says the configuration.
     save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / "model.safetensors",
               metadata={"format": "pt"})
 
@@ -99,23 +105,90 @@ def test_a_batch_has_the_inputs_of_the_remote_code(collator):
     batch = collator([{"sample": 0}, {"sample": 3}])
     rows, tokens = batch["input_ids"].shape
     assert batch["token_type_ids"].shape == (rows, tokens + 1) and batch["position_ids"].shape == (rows, tokens, 3)
-    assert batch["image_type_ids"].tolist() == [0, 0] and batch["grid_thw"].shape == (2, 3)
+    assert batch["image_type_ids"].tolist() == [[0], [0]] and batch["grid_thw"].shape == (2, 3)
+    assert "attention_mask" not in batch
     assert str(batch["images"].dtype) == "torch.uint8" and len(batch["images"]) == batch["grid_thw"].prod(1).sum()
     pictures = (batch["input_ids"] >= 3) & (batch["input_ids"] <= 5)
     assert pictures.equal(batch["token_type_ids"][:, :-1] == 1)
 
 
-def test_use_pads_on_the_left_and_leaves_the_next_token_to_generate(processor):
-    pictures = [prepare(sample.image) for sample in SAMPLES[:3]]
-    questions = [render(processor, conversation(picture), ask=True) for picture in pictures]
-    used = encode(processor, questions, pictures, side="left")
-    assert used["token_type_ids"].shape == used["input_ids"].shape
-    for number, (question, picture) in enumerate(zip(questions, pictures)):
-        alone = processor(text=[question], images=[picture], videos=[])
+def test_what_is_learned_from_is_padded_behind_its_answer(collator, processor):
+    batch = collator([{"sample": number} for number in range(3)])
+    for number, sample in enumerate(SAMPLES[:3]):
+        alone = processor(text=[collator.frame.answered(sample.latex)], images=[prepare(sample.image)], videos=[])
         length = alone["input_ids"].shape[1]
         for name in ("input_ids", "token_type_ids", "position_ids"):
-            assert used[name][number, -length:].equal(alone[name][0])
-        assert used["attention_mask"][number].sum() == length and not used["attention_mask"][number, :-length].any()
+            assert batch[name][number, :length].equal(alone[name][0])
+        assert (batch["labels"][number, length:] == IGNORED).all()
+
+
+def test_only_questions_of_one_length_are_answered_together(base, processor):
+    """Padding cannot be masked, so a batch of others is read in its halves; the answers are those of one at a time."""
+    wide = [replace(s, id=f"w{s.id}", image=s.image.resize((3 * s.image.width, s.image.height))) for s in SAMPLES[:4]]
+    pictures = [prepare(sample.image) for sample in (SAMPLES[0], wide[0])]
+    questions = [render(processor, conversation(picture), ask=True) for picture in pictures]
+    with pytest.raises(ValueError, match="cannot be answered together"):
+        encode(processor, questions, pictures, side="left")
+    used = encode(processor, questions[:1] * 2, pictures[:1] * 2, side="left")
+    assert used["token_type_ids"].shape == used["input_ids"].shape and used["attention_mask"].all()
+    reader = load_model(base, device="cpu", trust_remote_code=True, config=GenerateConfig(max_tokens=9))
+    samples = [one for pair in zip(SAMPLES, wide) for one in pair]
+    together = [prediction.reply for prediction in reader.read(samples)]
+    alone = [prediction.reply for sample in samples for prediction in reader.read([sample])]
+    assert together == alone == [greedy(reader.model, processor, prepare(sample.image)) for sample in samples]
+    assert len(set(together)) > 1
+
+
+def greedy(model, processor, picture) -> str:
+    """The answer by hand, every token anew through `forward`."""
+    import torch
+
+    inputs = encode(processor, [render(processor, conversation(picture), ask=True)], [picture], side="left")
+    said: list[int] = []
+    while len(said) < 9:
+        batch = {name: value.clone() for name, value in ernie_remote.for_training(dict(inputs)).items()}
+        with torch.inference_mode():
+            said.append(int(model(**batch, use_cache=False).logits[0, -1].argmax()))
+        if said[-1] == 2:
+            break
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([said[-1:]])], dim=1)
+        inputs["token_type_ids"] = torch.nn.functional.pad(inputs["token_type_ids"], (0, 1))
+        inputs["position_ids"] = torch.cat([inputs["position_ids"], inputs["position_ids"][:, -1:] + 1], dim=1)
+    return processor.tokenizer.decode(said, skip_special_tokens=True)
+
+
+def test_a_loaded_model_is_complete_and_its_processor_can_still_be_saved(base, processor, tmp_path, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setattr(ernie_remote, "complete", lambda model: None)
+        bare = load_weights(base, dtype="float32", trust_remote_code=True)
+    assert bare.vision_model.rotary_pos_emb.inv_freq.is_meta, "transformers 5 leaves it out"
+    assert not bare.lm_head.weight.equal(bare.embed_tokens.weight), "and this random"
+    model = load_weights(base, dtype="float32", trust_remote_code=True)
+    assert not model.vision_model.rotary_pos_emb.inv_freq.is_meta
+    assert model.lm_head.weight.equal(model.embed_tokens.weight)
+    ernie_remote.attach(model, processor)
+    processor.save_pretrained(tmp_path)
+
+
+def test_what_its_code_cannot_do_is_one_line(base, tmp_path):
+    with pytest.raises(UserError, match="--gradient-checkpointing does not work"):
+        train(TrainConfig(model=str(base), out=tmp_path / "run", steps=1, backend="peft", device="cpu",
+                          gradient_checkpointing=True, trust_remote_code=True), SAMPLES)
+
+
+def test_an_export_keeps_the_code_and_answers_as_the_adapter(base, tmp_path):
+    from latexocr.training.export import export
+
+    adapter = train(TrainConfig(model=str(base), out=tmp_path / "run", steps=6, batch=4, save_steps=3, backend="peft",
+                                learning_rate=5e-3, device="cpu", trust_remote_code=True), SAMPLES)
+    folder = export(adapter, tmp_path / "model", samples=SAMPLES[:6], trust_remote_code=True)
+    for name in (CODE.name, "preprocessor_config.json", "tokenizer.json"):
+        assert (folder / name).read_bytes() == (base / name).read_bytes()
+    assert json.loads((folder / "config.json").read_text())["auto_map"]["AutoProcessor"].startswith("ernie_stand_in.")
+    assert not (folder / "ernie_processor.py").exists() and not trusted(folder, asked=False)
+    both = [[p.reply for p in load_model(one, device="cpu", trust_remote_code=True, config=GenerateConfig(max_tokens=9))
+             .read(SAMPLES)] for one in (adapter, folder)]
+    assert both[0] == both[1]
 
 
 def test_it_trains_with_its_routers_loss_and_its_adapter_merges(base, tmp_path):
@@ -141,7 +214,7 @@ def test_the_loss_is_that_of_the_answers_and_the_router(base, collator):
     from latexocr.training.trainer import remote_loss
 
     model = load_weights(base, dtype="float32", trust_remote_code=True)
-    model.add_image_preprocess(collator.processor)
+    ernie_remote.attach(model, collator.processor)
     batch = collator([{"sample": 0}, {"sample": 3}])
     inputs = {name: value.clone() for name, value in batch.items() if name != "labels"}
     log_probabilities = model(**inputs).logits[:, :-1].log_softmax(-1)

@@ -65,6 +65,9 @@ def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -
     """The base model, frozen, with an adapter that has learned nothing yet (a PeftModel)."""
     model = _unsloth_base(base, config) if engine == "unsloth" else _plain_base(base, config)
     ernie_remote.attach(model, processor)
+    if engine == "peft" and config.gradient_checkpointing and not model.supports_gradient_checkpointing:
+        raise UserError(f"{base}: the code of this model cannot forget what it computed, so --gradient-checkpointing "
+                        "does not work. Train it without; a smaller --batch needs less memory too.")
     attend_together(model)
     chosen = targets(model, config)
     lora = {"r": config.rank, "lora_alpha": config.alpha, "lora_dropout": config.dropout, "bias": "none",
@@ -108,6 +111,7 @@ def _unsloth_base(base: Path, config: TrainConfig) -> Any:
     model, _ = FastVisionModel.from_pretrained(
         str(base), load_in_4bit=config.bits == 4, max_seq_length=LONGEST, trust_remote_code=config.trust_remote_code,
         use_gradient_checkpointing=_unsloth_checkpointing(config), **remote)
+    ernie_remote.complete(model)
     return model
 
 
