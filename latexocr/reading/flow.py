@@ -3,7 +3,7 @@
 `Slots` says how many requests are in flight. `in_order` works through a stream in threads. Knows nothing of pictures
 or servers.
 
-How many: as long as twice as many at once bring at least a tenth more answers a second, twice as many are tried; when
+How many: as long as twice as many at once bring a twentieth more answers a second, twice as many are tried; when
 they do not, the last number that paid is kept, and tried again after a while, as servers change. A server that says it
 is busy halves the number at once; from then on it grows by one (additive increase, multiplicative decrease, as in TCP:
 Chiu and Jain, 1989).
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 FIRST, MOST = 8, 512
 """In flight at the beginning, and at most from one process, where the number is not fixed."""
-PAYS = 1.1
+PAYS = 1.05
 """Answers a second with twice as many in flight, over those before, from which on that pays."""
 LOOK_AGAIN = 20
 """Windows after which a number that was kept is doubled once more."""
@@ -39,10 +39,10 @@ class Stopped(Exception):
 
 
 class Slots:
-    """How many may be in flight; `fixed`, or found out, and then not more than `most`."""
+    """How many may be in flight; `fixed`, or found out, from `first` on and not more than `most`."""
 
-    def __init__(self, fixed: int | None = None, most: int = MOST) -> None:
-        self.limit, self._most = fixed or FIRST, most
+    def __init__(self, fixed: int | None = None, first: int = FIRST, most: int = MOST) -> None:
+        self.limit, self._most = fixed or first, most
         self._fixed = fixed is not None
         self._free = Condition()
         self._taken = 0

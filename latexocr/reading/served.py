@@ -21,7 +21,7 @@ from latexocr.reading.confidence import Calibration, confidence
 from latexocr.reading.conversation import conversation, formula, prompt_text
 from latexocr.reading.decoding import loop_end
 from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
-from latexocr.reading.flow import MOST, Crew, Slots, in_order
+from latexocr.reading.flow import FIRST, MOST, Crew, Slots, in_order
 from latexocr.reading.images import prepare
 from latexocr.reading.latency import Latency
 from latexocr.reading.processes import Processes, cores
@@ -69,12 +69,13 @@ class ServedReader:
         with connect() as client:
             model = self._model_name(client)
             calibration = _calibration(client, model)
-        slots = Slots(self.config.batch_size, max(MOST, 64 * PROCESSES))
         processes, samples = min(PROCESSES, self.config.batch_size or PROCESSES), iter(samples)
         first = list(islice(samples, MANY)) if processes > 1 else []
         if len(first) < MANY or not all(map(_travels, first)):
+            slots = Slots(self.config.batch_size)
             crew = Crew(self._work(connect, slots, self.latency, model, calibration))
         else:
+            slots = Slots(self.config.batch_size, max(FIRST, 4 * processes), max(MOST, 64 * processes))
             begin = partial(_begin, replace(self, model=model), calibration)
             crew = Processes(begin, failure, slots, self.latency, processes)
         try:
