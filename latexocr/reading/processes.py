@@ -24,6 +24,9 @@ from latexocr.reading.latency import Latency
 from latexocr.reading.worker import BUSY, READY, Begin
 
 
+INSTEAD = "With --batch-size 1 there is none but this one."
+
+
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -143,7 +146,7 @@ class _Worker:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
                                        env=os.environ | {"PYTHONPATH": path})
         except OSError as e:
-            raise UserError(f"No process can be started that prepares pictures ({e}).") from e
+            raise UserError(f"No process can be started that prepares pictures ({e}). {INSTEAD}") from e
         with contextlib.suppress(OSError):
             process.stdin.write(self._begin + pickle.dumps((READY, self._share)))
             process.stdin.flush()
@@ -179,7 +182,8 @@ class _Worker:
                 code = self._end()
                 try:
                     if not began:  # No other would do better.
-                        raise UserError(f"A process that prepares pictures ended as it began (exit code {code}).")
+                        raise UserError(f"A process that prepares pictures ended as it began (exit code {code}). "
+                                        f"{INSTEAD}")
                     broken = self._again()
                 except UserError as e:
                     self._error = e
