@@ -23,7 +23,6 @@ from latexocr.reading.flow import Crew, Item, Result, Slots, Task
 from latexocr.reading.latency import Latency
 from latexocr.reading.worker import BUSY, READY, Begin
 
-
 INSTEAD = "With --batch-size 1 there is none but this one."
 
 
