@@ -13,7 +13,8 @@
 # tunes the model on CROHME. benchmarks/pretraining.md has the commands of a lease with their times.
 #
 # While the calls are made, the weights of builtin must be out of the checkout (links to elsewhere): 64 MiB are little.
-# To rehearse: ROOT=/tmp/r (for TeX) WORK=/tmp/w OUT=/tmp/o DEVICE=cpu PROCESSES=2 VALIDATION=9 ROBUST=1 STEPS=2 WORKERS=1.
+# To rehearse: ROOT=/tmp/r (for TeX) WORK=/tmp/w OUT=/tmp/o DEVICE=cpu PROCESSES=2 VALIDATION=9 ROBUST=1 STEPS=2
+# WORKERS=1, and --no-compile --pixels-a-batch 1 for `start`.
 set -eu
 work=${WORK:-/tmp/lease} python=${PYTHON:-python3} device=${DEVICE:-cuda}
 export PYTHONPATH=$work/code:$work/site HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 UNSLOTH_DISABLE_STATISTICS=1 \
@@ -97,6 +98,20 @@ tune() {
 
 on() { [ "$device" = cpu ] || echo $(($1 % $(gpus))); }
 
+# The one of run/model and run/mean that read validation better; the model as long as that is not known.
+better() {
+    "$python" - "$work"/bench/model/report.json "$work"/bench/mean/report.json << 'END'
+import json, pathlib, sys
+
+def score(report):
+    if not pathlib.Path(report).exists():
+        return 0
+    return next(s["value"] for s in json.load(open(report))["scores"]["base"] if s["metric"] == "exact_visual")
+
+print("mean" if score(sys.argv[2]) > score(sys.argv[1]) > 0 else "model")
+END
+}
+
 watch() {
     for _ in $(seq $(($1 / 5))); do
         grep -qs "all ended" "$work/times.log" && break
@@ -106,8 +121,8 @@ watch() {
     nvidia-smi --query-gpu=index,memory.used,utilization.gpu --format=csv,noheader 2> /dev/null || true
     tail -qn 2 "$work"/*.log
     cd "$work"
-    best=run/model
-    [ ! -e $best ] || tar cf - $best | split -b 15M - "$OUT/model.tar." || true # Joined: cat model.tar.* | tar x
+    best=run/$(better)
+    [ ! -e "$best" ] || tar cf - "$best" | split -b 15M - "$OUT/model.tar." || true # Joined: cat model.tar.* | tar x
     tar cJf "$OUT/records.tar.xz" --exclude='*.safetensors' --exclude=images ./*.log run bench validation 2> /dev/null || true
     [ ! -e crohme/adapter_config.json ] || tar cf "$OUT/crohme.tar" --exclude 'checkpoint*' crohme
     ls -l "$OUT"
