@@ -78,7 +78,8 @@ def packages(tmp_path, monkeypatch):
         (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.0\n")
         (facts / "RECORD").write_text(f"{name}.py,,\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(doctor, "CHECKS", (lambda: installed.packages(doctor.READ), doctor._training))
+    monkeypatch.setattr(doctor, "CHECKS", (
+        (doctor.READ, "packages", lambda: installed.packages(doctor.READ)), doctor.CHECKS[1]))
     return lambda *wanted: monkeypatch.setattr(metadata, "requires", lambda name: list(wanted))
 
 
@@ -89,7 +90,7 @@ def packages(tmp_path, monkeypatch):
     ("sound!=2.0", 1, "broken", "2.0, wants !=2.0", "pip install 'sound!=2.0'"),
     ("broken>=1", 1, "broken", "does not start (OSError: libcudart.so.13: cannot open)",
      "pip install --force-reinstall --no-deps broken==2.0"),
-    ("absent>=1", 1, "missing", "wants >=1", "pip install 'absent>=1'"),
+    ("absent>=1", 1, "missing", "wants >=1", "pip install latexocr"),
     ('absent>=1; extra == "train"', 0, "missing", "wants >=1", "pip install 'latexocr[train]'"),
     ('broken>=1; extra == "train"', 0, "broken", "does not start", "--force-reinstall"),
     ('sound>=3; extra == "train"', 0, "broken", "2.0, wants >=3", "pip install 'sound>=3'"),
@@ -103,6 +104,33 @@ def test_a_package(wanted, code, state, said, get, packages, capsys):
     assert cli.main(["doctor"]) == code
     shown = capsys.readouterr().out
     assert finding["get"] in shown and shown.rstrip().endswith("works here" if code == 0 else finding["name"])
+
+
+def test_a_check_that_misses_a_package_says_so_and_the_others_go_on(packages, monkeypatch, capsys):
+    def look():
+        yield installed.Finding(doctor.TEX, "first", "ok", "seen")
+        raise ModuleNotFoundError("No module named 'numpy'")
+
+    packages("sound")
+    monkeypatch.setattr(doctor, "CHECKS", ((doctor.TEX, "TeX", look), *doctor.CHECKS))
+    assert cli.main(["doctor", "--json"]) == 0
+    first, tex, sound = json.loads(capsys.readouterr().out)["findings"]
+    assert (first["state"], sound["state"]) == ("ok", "ok")
+    assert tex["state"] == "broken" and tex["name"] == "TeX" and "No module named 'numpy'" in tex["found"]
+
+
+def test_without_the_package_that_compares_versions_there_is_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert cli.main(["doctor"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("latexocr: The package packaging is missing") and error.endswith("install packaging\n")
+
+
+def test_one_command_for_all_that_it_gets(packages, capsys):
+    packages('absent; extra == "train"', 'gone; extra == "train"', 'sound>3; extra == "train"')
+    assert cli.main(["doctor"]) == 0
+    assert [line.split("pip ")[-1] for line in capsys.readouterr().out.splitlines() if "pip install" in line] == [
+        "install 'latexocr[train]'", "install 'sound>3'"]
 
 
 def test_a_package_of_another_system_or_python_is_not_missed(packages, capsys):

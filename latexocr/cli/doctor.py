@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from latexocr.cli.installed import Finding, import_apart, outdated, package, packages, pip, reason, requirements
 from latexocr.cli.options import Verb
 from latexocr.errors import UserError
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,7 +51,7 @@ def doctor(options: Doctor) -> int:
     from latexocr.provenance import start
 
     with redirect_stdout(sys.stderr):  # Packages talk when they are imported.
-        findings = [finding for check in CHECKS for finding in check()]
+        findings = [finding for check in CHECKS for finding in _looked(*check)]
         machine = start() | {"memory_gb": _memory()}  # At the end: torch, loaded by now, knows the GPU.
     faults = [finding.name for finding in findings if finding.needed and finding.state not in ("ok", "none")]
     if options.json:
@@ -62,6 +63,14 @@ def doctor(options: Doctor) -> int:
     return 1 if faults else 0
 
 
+def _looked(verbs: str, name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What a check finds; of one that misses a package, of which there is a finding too, that it could not look."""
+    try:
+        yield from look()
+    except ImportError as e:
+        yield Finding(verbs, name, "broken", f"not looked at ({reason(e)})")
+
+
 def _screen(findings: Sequence[Finding], machine: Mapping[str, Any]) -> str:
     """The machine, and the findings under the verbs that need them."""
     commit = f" at {machine['commit'][:8]}{', changed' * machine['uncommitted_changes']}" if machine["commit"] else ""
@@ -70,9 +79,11 @@ def _screen(findings: Sequence[Finding], machine: Mapping[str, Any]) -> str:
              f"{machine['cpus']} x {machine['cpu']}{memory}"]
     for verbs in dict.fromkeys(finding.verbs for finding in findings):
         lines.append(verbs)
-        for one in _collapsed([finding for finding in findings if finding.verbs == verbs]):
+        group = list(_collapsed([finding for finding in findings if finding.verbs == verbs]))
+        for one, after in zip(group, [*group[1:], None], strict=True):
             lines.append(f"  {one.state:<8} {one.name:<16} {one.found}")
-            lines += [f"{'':28}{one.get}"] if one.get else []
+            if one.get and not (after and after.get == one.get):  # One command for all that it gets.
+                lines.append(f"{'':28}{one.get}")
     return "\n".join(lines)
 
 
@@ -82,7 +93,7 @@ def _collapsed(group: Sequence[Finding]) -> Iterator[Finding]:
     plain = [one for one in group if one.verbs == READ and one.state == "ok" and one.name in needed]
     for one in group:
         if one in plain[:1]:
-            yield replace(one, name=f"{len(plain)} packages", found=", ".join(each.name for each in plain))
+            yield replace(one, name=counted(len(plain), "package"), found=", ".join(each.name for each in plain))
         elif one not in plain:
             yield one
 
@@ -272,6 +283,9 @@ def _memory() -> float | None:
         return None
 
 
-CHECKS = (_reading, _training, _unsloth, _vllm, _ray, _tex, _katex, _caches, _network)
+CHECKS = ((READ, "latexocr", _reading), (TRAIN, "packages", _training), (UNSLOTH, "unsloth", _unsloth),
+          (SERVE, "vLLM", _vllm), (RAY, "ray", _ray), (TEX, "TeX", _tex), (KATEX, "KaTeX", _katex),
+          (ANY, "cache of hubs", _caches), (ANY, "network", _network))
+"""What is looked at: the verbs that need it, its name, and the check."""
 VERBS = {"doctor": Verb("Say what is installed and works here, and how to get what is missing.", "latexocr doctor",
                         lambda: Doctor, doctor)}

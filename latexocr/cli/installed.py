@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module, metadata
 from pathlib import Path
@@ -48,11 +49,7 @@ class Finding:
 def requirements(extra: str = "") -> list[Requirement]:
     """What this package declares for any use, or for an extra alone; of this machine's kind. None if not installed."""
     try:
-        from packaging.requirements import Requirement
-    except ImportError as e:
-        raise UserError(f"The package packaging is missing, which compares versions: {pip('packaging')}") from e
-    try:
-        declared = [Requirement(line) for line in metadata.requires("latexocr") or ()]
+        declared = _parsed(metadata.requires("latexocr") or ())
     except metadata.PackageNotFoundError:
         return []
     always, wanted = ([one for one in declared if one.marker is None or one.marker.evaluate({"extra": which})]
@@ -62,16 +59,22 @@ def requirements(extra: str = "") -> list[Requirement]:
 
 def outdated(pyproject: Path) -> bool:
     """Whether the installed metadata ask for other packages than a clone's pyproject.toml, where there is one."""
-    from packaging.requirements import Requirement
-
     try:
         project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     except (OSError, ValueError, KeyError):
         return False
     sets = {"": project["dependencies"], **project["optional-dependencies"]}
-    written = {(one.name, one.specifier) for lines in sets.values() for one in map(Requirement, lines)}
-    known = {(one.name, one.specifier) for one in map(Requirement, metadata.requires("latexocr") or ())}
+    written = {(one.name, one.specifier) for lines in sets.values() for one in _parsed(lines)}
+    known = {(one.name, one.specifier) for one in _parsed(metadata.requires("latexocr") or ())}
     return written != known
+
+
+def _parsed(lines: Iterable[str]) -> list[Requirement]:
+    try:
+        from packaging.requirements import Requirement
+    except ImportError as e:
+        raise UserError(f"The package packaging is missing, which compares versions: {pip('packaging')}") from e
+    return [Requirement(line) for line in lines]
 
 
 def pip(*words: str) -> str:
@@ -95,7 +98,7 @@ def packages(verbs: str, extra: str = "") -> list[Finding]:
     """Each package of an extra, or of those that any use needs: whether it is of the range, and can be imported."""
     found = []
     for wanted in requirements(extra):
-        one = package(verbs, wanted, pip(f"latexocr[{extra}]" if extra else f"{wanted.name}{wanted.specifier}"))
+        one = package(verbs, wanted, pip(f"latexocr[{extra}]" if extra else "latexocr"))
         if one.state == "ok" and (why := _import(wanted.name)):
             again = pip("--force-reinstall", "--no-deps", f"{wanted.name}=={metadata.version(wanted.name)}")
             one = one.broken(f"does not start ({why})", again)
