@@ -36,8 +36,7 @@ class Convert:
     split: float | None = None
     """Share for training, above 0 and below 1: write two sets. No group is on both sides."""
     by: Literal["formula", "subset", "folder"] = "formula"
-    """What stays together in a split: one formula however spelled; one subset (a writer, a document); ids of one
-    folder."""
+    """What stays together in a split: a formula however spelled; a subset (a writer, a document); ids of a folder."""
     seed: int = 0
     """Seed of the split; the same seed divides the same way anywhere."""
 

@@ -36,8 +36,8 @@ class Bench:
     model: Annotated[tuple[str, ...], arg(metavar="NAME=WHAT ...")] = ()
     """More of them, each compared with the base: merged=models/a served=http://127.0.0.1:8000/v1 theirs=gpt.jsonl."""
     choose_prompt_on: Annotated[str | None, arg(metavar="SPEC")] = None
-    """Pictures with references, none of those that are scored. An untuned base with several declared prompts reads up
-    to 200 of them with each, and is then asked with the one it reads best with."""
+    """Pictures with references, none of those that are scored.
+    An untuned base of several declared prompts reads up to 200 of them with each: the best is what it is asked."""
     limit: int | None = None
     """Take this many samples, drawn at random; a larger limit holds those of a smaller one."""
     retry_errors: bool = False

@@ -34,8 +34,7 @@ class Verb:
 @dataclass(frozen=True)
 class Loading:
     engine: Engine = "transformers"
-    """What runs a model: transformers; vllm, faster for many pictures on a GPU; ray, all nodes of the Ray cluster of
-    RAY_ADDRESS."""
+    """What runs a model: transformers; vllm, faster for many pictures on a GPU; ray, all nodes of RAY_ADDRESS."""
     device: str = "auto"
     """Where a model runs in this process: auto, cpu, cuda or mps."""
     dtype: str = "auto"

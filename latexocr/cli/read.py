@@ -27,16 +27,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Transcribe:
     paths: Annotated[Positional[tuple[str, ...]], arg(metavar="INPUT ...")]
-    """Pictures, folders, 'patterns', PDFs, URLs, lists (.txt, .jsonl, .csv), "-" for a list on standard input, or
-    "clipboard"."""
+    """Pictures, folders, 'patterns', PDFs, URLs, lists (.txt, .jsonl, .csv), "-" (a list on stdin), or "clipboard"."""
     model: str = "builtin"
     """"builtin", a model or adapter folder, a hub name, or the URL of a server (http://host:8000/v1)."""
     out: Annotated[Path | None, arg(metavar="PLACE")] = None
-    """A folder, for results.jsonl and results.html: the current one unless given. Or a file: .jsonl, .csv, .md, .tex,
-    .mml or .html. A lone picture is only printed unless given."""
+    """A folder, for results.jsonl and results.html: the current one unless given; a lone picture is only printed.
+    Or a file: .jsonl, .csv, .md, .tex, .mml or .html."""
     wrap: Literal["auto", "none", "inline", "dollars", "parentheses", "display", "equation"] = "auto"
-    """Delimiters: none, inline $ $, dollars $$ $$, parentheses \\( \\), display \\[ \\], equation. auto: those of the
-    format."""
+    """Delimiters: none, inline $ $, dollars $$ $$, parentheses \\( \\), display \\[ \\], equation.
+    auto: those of the format."""
     boxes: Annotated[Path | None, arg(metavar="FILE")] = None
     """Where formulas are on the pages of PDFs: [{"page": 3, "box": [left, top, right, bottom]}, ...], in points."""
     min_confidence: Annotated[float, arg(metavar="0-1")] = 0.0

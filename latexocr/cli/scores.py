@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Score:
     predictions: Annotated[Positional[tuple[Path, ...]], arg(metavar="FILE ...")]
-    """Predictions of any system: JSON lines, JSON or CSV with ids, or one formula a line (.txt) in the order of the
-    data. A second file is compared with the first."""
+    """Predictions of any system: JSON lines, JSON or CSV with ids; or .txt, a formula a line in the order of the data.
+    A second file is compared with the first."""
     data: str
     """The references: a data SPEC as for bench, or a .txt file with one formula a line."""
     metrics: tuple[str, ...] = ()

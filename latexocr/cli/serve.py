@@ -40,8 +40,8 @@ class Serve:
     download: bool = False
     """Let a hub model be fetched."""
     trust_remote_code: bool = False
-    """Run Python code that the model's folder brings. Only for models you trust as you trust a program. (Not needed for
-    what `latexocr export` itself writes.)"""
+    """Run Python code that the model's folder brings. Only for models you trust as you trust a program.
+    Not needed for what `latexocr export` itself writes."""
 
 
 def serve(options: Serve) -> int:
