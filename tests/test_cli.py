@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -189,6 +190,19 @@ def test_examples_parse(monkeypatch):
                                                   lambda options: seen.append(options) or 0))
         assert cli.main(verb.example.split()[1:]) == 0
     assert [type(options) for options in seen] == [verb.options() for verb in cli.VERBS.values()]
+
+
+@pytest.mark.parametrize("line", ["bench --data a --model x=y --out b --model z=y", "train --data=a --data b",
+                                  "transcribe a --max_tokens 3 --max-tokens 4"])
+def test_an_option_given_twice_is_refused(line, capsys):
+    """Only the last would count: a column of a benchmark would be missing, in silence."""
+    assert cli.main(line.split()) == 2
+    assert "is given twice" in capsys.readouterr().err
+
+
+def test_what_follows_two_dashes_may_repeat(monkeypatch):
+    monkeypatch.setitem(cli.VERBS, "serve", dataclasses.replace(cli.VERBS["serve"], run=lambda options: 0))
+    assert cli.main(["serve", "builtin", "--", "--lora", "a", "--lora", "b"]) == 0
 
 
 def test_unknown_options_exit_with_2(capsys):

@@ -38,3 +38,14 @@ def test_it_is_found_anywhere_in_a_model(tiny_model):
     convolutions = [module for module in load_model(tiny_model, device="cpu").model.modules()
                     if isinstance(module, (CONV2D, CONV3D))]
     assert convolutions and all("forward" in vars(module) for module in convolutions)
+
+
+def test_a_model_in_training_multiplies_too(tiny_model):
+    from latexocr.reading.inputs import load_processor
+    from latexocr.training.engines import with_adapter
+    from latexocr.training.settings import TrainConfig
+
+    config = TrainConfig(model=str(tiny_model), device="cpu")
+    model = with_adapter("peft", tiny_model, config, load_processor(tiny_model))
+    convolutions = [module for module in model.modules() if isinstance(module, (CONV2D, CONV3D))]
+    assert convolutions and all("forward" in vars(module) for module in convolutions)

@@ -6,6 +6,7 @@ Options and their help are made from dataclasses. Models and training are import
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -52,6 +53,16 @@ def chosen(argv: Sequence[str]) -> tuple[str, list[str]]:
     return " ".join(argv[:words]), list(argv[words:])
 
 
+def _refuse_twice(arguments: Sequence[str]) -> None:
+    """Raise a UserError where an option is given twice: only the last would count, and the first be lost in silence."""
+    own = itertools.takewhile(lambda word: word != "--", arguments)
+    names = [word.partition("=")[0].replace("_", "-") for word in own if word.startswith("--")]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"{twice} is given twice, and only the last would count. Give it once; where it takes several "
+                        f"values, all after it: {twice} A B.")
+
+
 def _dispatch(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_usage())
@@ -69,5 +80,6 @@ def _dispatch(argv: list[str]) -> int:
     if verb is None:
         family = [each for each in VERBS if each.startswith(f"{name} ")]
         raise UserError(f"no verb '{name}'. There are: {', '.join(family or VERBS)}; `latexocr --help` shows examples.")
+    _refuse_twice(arguments)
     description = f"{verb.summary}\n\nExample: {verb.example}"
     return verb.run(tyro.cli(verb.options(), prog=f"latexocr {name}", description=description, args=arguments))

@@ -63,12 +63,15 @@ def _import_unsloth() -> None:
 
 def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -> Any:
     """The base model, frozen, with an adapter that has learned nothing yet (a PeftModel)."""
+    from latexocr.reading.patches import multiply_patches
+
     model = _unsloth_base(base, config) if engine == "unsloth" else _plain_base(base, config)
     ernie_remote.attach(model, processor)
     if engine == "peft" and config.gradient_checkpointing and not model.supports_gradient_checkpointing:
         raise UserError(f"{base}: the code of this model cannot forget what it computed, so --gradient-checkpointing "
                         "does not work. Train it without; a smaller --batch needs less memory too.")
     attend_together(model)
+    multiply_patches(model)
     chosen = targets(model, config)
     lora = {"r": config.rank, "lora_alpha": config.alpha, "lora_dropout": config.dropout, "bias": "none",
             "use_rslora": config.rslora, "target_modules": chosen.modules,
