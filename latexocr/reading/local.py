@@ -127,7 +127,7 @@ def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False, *
     remote = needs_remote_code(folder, trusted=trust_remote_code)
     auto = AutoModelForCausalLM if remote else AutoModelForImageTextToText
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             model = auto.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True,
                                          trust_remote_code=trust_remote_code, **options)
         ernie_remote.complete(model)
@@ -138,8 +138,8 @@ def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False, *
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Loading a small model takes a moment; a bar for it would stay between the results."""
+def no_progress_bars() -> Iterator[None]:
+    """Reading or writing weights often takes a moment; a bar of transformers for it would stay between the results."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

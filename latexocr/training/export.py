@@ -20,7 +20,16 @@ from latexocr.reading.confidence import FILE as CALIBRATION
 from latexocr.reading.conversation import prompt_names, prompt_text
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import copy_processor, encode, frame, load_processor, model_type, tuned_with
-from latexocr.reading.local import base_folder, in_format, load_adapter, load_model, pick_device, pick_dtype, reader_of
+from latexocr.reading.local import (
+    base_folder,
+    in_format,
+    load_adapter,
+    load_model,
+    no_progress_bars,
+    pick_device,
+    pick_dtype,
+    reader_of,
+)
 from latexocr.records import Sample
 from latexocr.training.flat import for_vllm
 from latexocr.training.record import RUN
@@ -93,7 +102,8 @@ def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, d
                        prompt=prompt)
     answers = [prediction.reply for prediction in _shown(reader.read(pictures), "adapter", len(pictures))]
     merged.generation_config = settings
-    in_format(merged, dtype).to("cpu").save_pretrained(folder, max_shard_size=shard_size)
+    with no_progress_bars():
+        in_format(merged, dtype).to("cpu").save_pretrained(folder, max_shard_size=shard_size)
     _complete(folder, base, adapter)
     return parity, answers
 
