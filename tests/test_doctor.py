@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from PIL import Image
 
 from latexocr import cli
 from latexocr.bench.folder import fingerprint
-from latexocr.cli import doctor, installed
+from latexocr.cli import doctor, example, installed
 from latexocr.reading import inputs
 from latexocr.tex import run
 
@@ -166,9 +165,9 @@ def test_katex(there, state, tmp_path, monkeypatch):
 
 def test_a_model_that_reads_wrongly_is_broken(monkeypatch):
     with monkeypatch.context() as other:
-        other.setattr(doctor, "EXAMPLE", "1+2=4")
-        picture = doctor._picture()
-    monkeypatch.setattr(doctor, "_picture", lambda: picture)
+        other.setattr(example, "FORMULA", "1+2=4")
+        drawn = example.picture()
+    monkeypatch.setattr(example, "picture", lambda: drawn)
     finding = doctor._model()
     assert finding.state == "broken" and finding.needed and "reads 1+2=3 as '1+2=4'" in finding.found
 
@@ -180,8 +179,7 @@ def test_a_copy_without_its_model_is_broken(tmp_path, monkeypatch):
 
 
 def test_the_picture_is_drawn_without_fonts_of_this_machine():
-    picture = doctor._picture()
-    assert isinstance(picture, Image.Image) and picture.getbbox() and picture.getextrema() == (0, 255)
+    assert example.picture().getextrema() == (0, 255)
 
 
 def test_a_gpu_that_torch_cannot_use(tmp_path, monkeypatch):

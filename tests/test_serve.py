@@ -21,6 +21,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from latexocr.cli import example
 from latexocr.cli.serve import Serve, command_line, curl, digest, environment, free_port, servable, serve
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
@@ -314,7 +315,7 @@ def test_the_curl_line_works_as_it_is_printed(served):
                           env=os.environ | {"OPENAI_API_KEY": KEY})
     choice = json.loads(done.stdout)["choices"][0]
     assert choice["finish_reason"] == "stop"
-    assert "x" in choice["message"]["content"] and "1" in choice["message"]["content"]
+    assert choice["message"]["content"] == example.FORMULA
     assert KEY not in served.curl and served.url in served.curl
     assert curl(served.url.removesuffix("/v1"), key=True) == served.curl
 

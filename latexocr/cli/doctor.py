@@ -20,23 +20,19 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from latexocr.cli import example
 from latexocr.cli.installed import Finding, import_apart, outdated, package, packages, pip, reason, requirements
 from latexocr.cli.options import Verb
 from latexocr.errors import UserError
 from latexocr.wording import counted
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 READ, TRAIN, UNSLOTH = "transcribe, bench", "train, export, data of a hub", "train through Unsloth, on a CUDA GPU"
 SERVE, RAY, TEX = "serve, --engine vllm", "--engine ray", "data typeset, data audit, score --layout"
 KATEX, ANY = "score --render", "all verbs"
 NAMED = ("torch", "transformers")
 """Packages of `READ` that have a line of their own also where nothing is wrong with them."""
-EXAMPLE = "1+2=3"
-"""The formula of the picture that the embedded model reads here."""
 FONTS_FROM = "apt-get install texlive-fonts-extra texlive-fonts-recommended texlive-plain-generic lmodern"
 """Debian's packages, as `data/fonts.py` names them."""
 
@@ -131,22 +127,13 @@ def _model() -> Finding:
         digest = fingerprint(resolve("builtin"))
         model = LatexOCRModel.load("builtin")
         loaded = monotonic()
-        answer = model.transcribe(_picture()).latex
+        answer = model.transcribe(example.picture()).latex
     except Exception as e:  # That it does not read is the finding, whatever the reason.
         return Finding(READ, name, "broken", reason(e), needed=True)
     took = f"loaded in {loaded - began:.1f} s, read in {monotonic() - loaded:.2f} s; sha256 {digest[:12]}"
-    if answer != EXAMPLE:
-        return Finding(READ, name, "broken", f"reads {EXAMPLE} as {answer!r}; {took}", needed=True)
-    return Finding(READ, name, "ok", f"reads {EXAMPLE} rightly; {took}", needed=True)
-
-
-def _picture() -> Image:
-    """The example, in the font that Pillow brings."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    picture = Image.new("L", (200, 56), "white")
-    ImageDraw.Draw(picture).text((24, 10), " ".join(EXAMPLE), fill="black", font=ImageFont.load_default(size=28))
-    return picture
+    if answer != example.FORMULA:
+        return Finding(READ, name, "broken", f"reads {example.FORMULA} as {answer!r}; {took}", needed=True)
+    return Finding(READ, name, "ok", f"reads {example.FORMULA} rightly; {took}", needed=True)
 
 
 def _gpu() -> Finding:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from latexocr.cli import example
 from latexocr.cli.options import Verb
 from latexocr.errors import UserError
 
@@ -181,16 +182,12 @@ def announce(options: Serve, url: str, seconds: float) -> None:
 
 
 def curl(url: str, *, key: bool) -> str:
-    """A command line that asks the server for a formula, as our client does; its picture, x + 1, is in it."""
-    from PIL import Image, ImageDraw, ImageFont
-
+    """A command line that asks the server for a formula, as our client does; its picture is in it."""
     from latexocr.reading.conversation import conversation
     from latexocr.reading.images import prepare
     from latexocr.reading.served import openai_messages
 
-    picture = Image.new("L", (110, 48), "white")
-    ImageDraw.Draw(picture).text((10, 6), "x + 1", fill="black", font=ImageFont.load_default(size=28))
-    request = {"model": NAME, "messages": openai_messages(conversation(prepare(picture)))}
+    request = {"model": NAME, "messages": openai_messages(conversation(prepare(example.picture())))}
     bearer = '-H "Authorization: Bearer $OPENAI_API_KEY" ' if key else ""
     return (f"curl -sS {url}/v1/chat/completions -H 'Content-Type: application/json' {bearer}"
             f"-d {shlex.quote(json.dumps(request))}")
