@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -174,7 +175,9 @@ def load_adapter(folder: Path, *, dtype: str, download: bool = False, trust_remo
 
     model = load_weights(base, dtype=dtype, trust_remote_code=trust_remote_code)
     try:
-        return PeftModel.from_pretrained(model, str(folder), local_files_only=True)
+        with warnings.catch_warnings():  # What transformers renames is between it and PEFT, not for those who read.
+            warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+            return PeftModel.from_pretrained(model, str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0]
         raise UserError(f"{folder}: this adapter does not fit its base model {base} ({reason}).") from e
