@@ -79,6 +79,8 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
         pretend_gpu()
         engines.choose = lambda config: config.backend  # It would ask for the GPU.
     elif engine == "unsloth":
+        if model in engines.UNCOMPILED:  # Its folder is not made yet: that takes transformers.
+            os.environ["UNSLOTH_COMPILE_DISABLE"] = "1"
         engines._import_unsloth()  # first, before what it patches
     from latexocr.training import lora, trainer
     from latexocr.training.settings import TrainConfig

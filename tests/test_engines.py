@@ -16,7 +16,7 @@ from benchmarks.engines import digest
 from latexocr.reading.conversation import PROMPTS, prompt_names
 from latexocr.reading.inputs import load_processor, model_type
 from latexocr.reading.local import end_tokens, load_weights
-from latexocr.training import examples
+from latexocr.training import engines, examples
 from latexocr.training.collate import Collator, positions_of
 from latexocr.training.settings import TrainConfig
 from latexocr.training.trainer import Plan
@@ -70,3 +70,9 @@ def test_unsloths_merged_export_lost_the_routed_experts_of_ernie_and_ours_did_no
         "experts" in name for name in ernie["unsloth"]["tuned_but_unchanged"])
     assert models["qwen2_5_vl"]["latexocr"]["tuned_but_unchanged"] == []
     assert models["qwen2_5_vl"]["unsloth"]["tuned_but_unchanged"] == []
+
+
+@pytest.mark.parametrize(("family", "compiled"), [("ernie4_5_vl_moe", False), ("qwen3_vl", True)])
+def test_unsloth_compiles_what_torch_can_compile(family, compiled, tmp_path):
+    FAMILIES[family](tmp_path)
+    assert ("UNSLOTH_COMPILE_DISABLE" not in engines._environment(tmp_path)) is compiled

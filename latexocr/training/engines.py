@@ -17,7 +17,7 @@ from typing import Any
 
 from latexocr.errors import UserError
 from latexocr.reading import ernie_remote
-from latexocr.reading.inputs import needs_remote_code
+from latexocr.reading.inputs import model_type, needs_remote_code, resolve
 from latexocr.reading.local import load_weights, pick_device, pick_dtype
 from latexocr.training.settings import TrainConfig
 from latexocr.training.targets import targets
@@ -25,6 +25,8 @@ from latexocr.training.towers import attend_together
 
 LONGEST = 4096
 """Tokens of picture, prompt and answer together, as Unsloth wants to know them beforehand."""
+UNCOMPILED = ("ernie4_5_vl_moe",)
+"""Models whose experts torch 2.11 compiles to code that stops with a NameError (Unsloth 2026.10.9 on an H200)."""
 IN_FULL = ("patch_embed.proj", "lm_head")
 """Layers that stay in 16 bits: ERNIE's tower turns its pixels into the number format of the first."""
 
@@ -45,20 +47,29 @@ def choose(config: TrainConfig) -> str:
     wanted = "unsloth" if cuda and installed and config.device != "cpu" else "peft"
     engine = wanted if config.backend == "auto" else config.backend
     if engine == "unsloth":
-        _import_unsloth()
+        _import_unsloth(config.model, config.download)
     return engine
 
 
-def _import_unsloth() -> None:
+def _import_unsloth(model: str = "", download: bool = False) -> None:
     """The one place that imports Unsloth: before trl, transformers and peft, which it patches when imported."""
-    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")  # It would else ask the hub at every load.
-    # It writes Python and imports it: not into the current folder, and not where somebody else could have put some.
-    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", tempfile.mkdtemp(prefix="latexocr-unsloth-"))
+    for name, value in _environment(resolve(model, download=download) if model else None).items():
+        os.environ.setdefault(name, value)
     try:
         import unsloth  # noqa: F401
     except (ImportError, NotImplementedError) as e:
         reason = (str(e) or type(e).__name__).splitlines()[0]
         raise UserError(f"Unsloth is installed but does not start ({reason}). Use --backend peft.") from e
+
+
+def _environment(base: Path | None) -> dict[str, str]:
+    """Variables under which Unsloth starts for a base, unless they are set."""
+    chosen = {"UNSLOTH_DISABLE_STATISTICS": "1",  # It would else ask the hub at every load.
+              # It writes Python and imports it: not into the current folder, nor where others could have put some.
+              "UNSLOTH_COMPILE_LOCATION": tempfile.mkdtemp(prefix="latexocr-unsloth-")}
+    if base and (base / "config.json").is_file() and model_type(base) in UNCOMPILED:
+        chosen["UNSLOTH_COMPILE_DISABLE"] = "1"
+    return chosen
 
 
 def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -> Any:
