@@ -82,8 +82,9 @@ def _answer(model: Any, input_ids: torch.Tensor, logits_processor: LogitsProcess
             tokens = _choose(logits_processor(input_ids, logits), sample=generation_config.do_sample)
             input_ids = torch.cat([input_ids, tokens], dim=1)
             chosen = logits.log_softmax(dim=-1).gather(1, tokens)
-            for answer, token, log_probability in zip(rows, tokens.flatten().tolist(), chosen.flatten().tolist()):
-                answer.add(token, log_probability, ends=ends, most=most)
+            # In one, as a GPU is waited for each time; float32 holds every number of a token.
+            for answer, (token, log_probability) in zip(rows, torch.cat([tokens.float(), chosen], dim=1).tolist()):
+                answer.add(int(token), log_probability, ends=ends, most=most)
             watch(answers[0].tokens)
             going = [place for place, answer in enumerate(rows) if not answer.done]
             if not going:
@@ -114,7 +115,8 @@ class Pieces:
 def in_circles(tokens: Sequence[object]) -> bool:
     """Whether the last tokens of an answer only repeat a piece."""
     tail = tokens[-LOOP:]
-    return len(tail) == LOOP and any(tail[period:] == tail[:-period] for period in range(1, PERIOD + 1))
+    return len(tail) == LOOP and any(tail[-1] == tail[-1 - period] and tail[period:] == tail[:-period]
+                                     for period in range(1, PERIOD + 1))
 
 
 def loop_end(tokens: Sequence[object]) -> int | None:
