@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import re
 import signal
@@ -205,10 +206,23 @@ def test_what_follows_two_dashes_may_repeat(monkeypatch):
     assert cli.main(["serve", "builtin", "--", "--lora", "a", "--lora", "b"]) == 0
 
 
-def test_unknown_options_exit_with_2(capsys):
-    with pytest.raises(SystemExit) as left:
-        cli.main(["transcribe", "x", "--modl", "y"])
-    assert left.value.code == 2 and "--modl" in capsys.readouterr().err
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize(("line", "said"), [
+    ("transcribe x --modl y", "--modl, y. Perhaps you meant: --model STR. All options: latexocr transcribe --help"),
+    ("bench", "--data STR, --out FOLDER. All options: latexocr bench --help"),
+    ("data typeset --out o", "FILE. All options: latexocr data typeset --help"),
+    ("transcribe x --wrap y", "'y' for argument '--wrap'. Expected one of ('auto', 'none', 'inline', 'dollars', "),
+    ("bench --data a --out o --limit abc", "--limit: no type matching {None}|INT could be instantiated from ['abc']."),
+    ("train --rank", "'--rank'. Expected 1 values. All options: latexocr train --help"),
+])
+def test_what_a_verb_does_not_take_is_one_line(line, said, columns, encoding, monkeypatch, capsys):
+    """Whatever frame tyro draws around it, which depends on the terminal."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert cli.main(line.split()) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("latexocr: ") and said in err and err.count("\n") == 1
 
 
 def test_the_command_line_loads_nothing_heavy():

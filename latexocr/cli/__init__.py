@@ -11,9 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-import tyro
-
 from latexocr.cli import data, doctor, measure, read, serve, train
+from latexocr.cli.parsing import parse
 from latexocr.errors import UserError
 
 VERBS = {**read.VERBS, **measure.VERBS, **train.VERBS, **serve.VERBS, **data.VERBS, **doctor.VERBS}
@@ -82,4 +81,4 @@ def _dispatch(argv: list[str]) -> int:
         raise UserError(f"no verb '{name}'. There are: {', '.join(family or VERBS)}; `latexocr --help` shows examples.")
     _refuse_twice(arguments)
     description = f"{verb.summary}\n\nExample: {verb.example}"
-    return verb.run(tyro.cli(verb.options(), prog=f"latexocr {name}", description=description, args=arguments))
+    return verb.run(parse(verb.options(), name, description, arguments))
