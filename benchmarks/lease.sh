@@ -73,7 +73,7 @@ everything() {
     say "trained"
     wait $drawing && say "validation drawn"
     tune 0 &
-    measure 1 model --robust "${ROBUST:-100}" &
+    measure 1 model --robust "${ROBUST:-30}" &
     measure 2 mean &
     measure 3 builtin &
     wait
