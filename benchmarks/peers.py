@@ -188,7 +188,7 @@ class Size(Peer):
 
 @dataclass(frozen=True)
 class Speed(Peer):
-    """Seconds a picture of each, sixteen pictures in turn, so that a busy machine is busy for all: speed.json.
+    """Seconds a picture of each, one batch of pictures in turn, so that a busy machine is busy for all: speed.json.
 
     Seconds of the processor are the steadier measure where others use it too; with one thread they are those of the
     clock on a quiet machine. Pictures of a folder are read together by latexocr, and one by one by pix2tex as shipped.
