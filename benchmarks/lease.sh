@@ -128,4 +128,7 @@ watch() {
     ls -l "$OUT"
 }
 
-"$@"
+case ${1:-} in
+    pack | take | start | everything | better | watch) "$@" ;;
+    *) echo "lease.sh: expected pack, take, start or watch" >&2 && exit 2 ;;
+esac
