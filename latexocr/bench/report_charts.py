@@ -32,7 +32,7 @@ def _score(name: str, label: str, score: Score) -> Point:
 
 
 def _levels(report: Report) -> Chart:
-    labels = [f"{level.value} {level.name.lower()}" for level in LEVELS]
+    labels = [level.name.lower() for level in LEVELS]
     by_metric = {name: {score.metric: score for score in scores} for name, scores in report.scores.items()}
     values = {name: [_score(name, label, scores[key]) for label, key in zip(labels, LEVELS.values(), strict=True)]
               for name, scores in by_metric.items()}
