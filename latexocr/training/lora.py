@@ -95,8 +95,10 @@ def _outcome(state: Any) -> dict[str, Any]:
     """What a finished training's record says of it."""
     losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
     best = Path(state.best_model_checkpoint).name if state.best_model_checkpoint else None
+    edits = {f"checkpoint-{entry['step']}": entry["eval_edit_distance"] for entry in state.log_history
+             if "eval_edit_distance" in entry}
     return {"steps": state.global_step, "first_loss": losses[0], "last_loss": losses[-1], "best_checkpoint": best,
-            "best_edit_distance": state.best_metric}
+            "best_edit_distance": edits.get(best)}
 
 
 def _ready(config: TrainConfig) -> str:

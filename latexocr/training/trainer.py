@@ -16,7 +16,7 @@ from latexocr.reading import ernie_remote
 from latexocr.training import batches, watch
 from latexocr.training.collate import IGNORED, Collator
 from latexocr.training.settings import TrainConfig
-from latexocr.training.trial import BEST, Trial
+from latexocr.training.trial import Trial
 
 LOG_STEPS = 10
 
@@ -80,7 +80,7 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
         save_strategy="steps", save_steps=config.save_steps, save_total_limit=2,
         logging_steps=LOG_STEPS, logging_first_step=True,
         eval_strategy="steps" if plan.watched else "no", eval_steps=config.save_steps,
-        load_best_model_at_end=bool(plan.watched), metric_for_best_model=f"eval_{BEST}", greater_is_better=False,
+        load_best_model_at_end=bool(plan.watched), metric_for_best_model="eval_standing", greater_is_better=False,
         prediction_loss_only=True, dataloader_num_workers=workers, dataloader_pin_memory=on_gpu,
         dataloader_persistent_workers=workers > 0, dataloader_prefetch_factor=4 if workers else None,
         # The batches are ours: the trainer must neither cut nor rewrite them, nor drop the column they are named by.

@@ -16,7 +16,7 @@ from typing import Any
 from latexocr.errors import UserError
 from latexocr.provenance import peak_memory
 from latexocr.training.settings import TrainConfig
-from latexocr.training.trial import Trial, words
+from latexocr.training.trial import Trial, standing, words
 
 
 def curves(config: TrainConfig) -> None:
@@ -38,6 +38,7 @@ def watched(trainer: type, trial: Trial, pictures_a_step: int) -> type:
             if trial.samples:
                 scores = trial.scores(self.accelerator.unwrap_model(self.model))
                 output.metrics.update({f"eval_{name}": score.value for name, score in scores.items()})
+                output.metrics["eval_standing"] = standing(scores, self.state.global_step / self.state.max_steps)
                 if self.is_world_process_zero():
                     line(f"step {self.state.global_step}: {words(scores)}, loss {output.metrics['eval_loss']:.4f}")
             self.marked = (time(), self.state.global_step)
