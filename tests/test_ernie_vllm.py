@@ -88,6 +88,18 @@ def test_what_chooses_the_experts_is_exported_as_precise_as_it_was(model):
     assert {str(after[name].dtype) for name in after.keys() - set(chosen)} == {"torch.bfloat16"}
 
 
+def test_a_merge_that_loses_the_routed_experts_is_refused(model, tmp_path, monkeypatch):
+    """As that of Unsloth loses them (tests/test_engines.py): the merge of fused tensors is left out."""
+    from peft.tuners.lora.layer import ParamWrapper
+
+    from latexocr.training.export import export
+
+    monkeypatch.setattr(ParamWrapper, "merge", lambda self, *_, **__: None)
+    with pytest.raises(UserError, match="changes what the model computes"):
+        export(model.parent / "run", tmp_path / "lost", samples=[Sample("a", pictures()[2], "12")])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_settings_in_one_file_are_found_as_well(folder):
     """Newer transformers write the settings of the picture part into processor_config.json."""
     path = folder / "processor_config.json"

@@ -310,6 +310,28 @@ def test_a_served_model_answers_as_the_one_in_this_process(served):
 
 
 @pytest.mark.serve
+def test_a_server_sees_the_tokens_that_training_showed(served):
+    """Of the question, the picture's tokens in their place; those of `transcribe` are compared in test_families.py."""
+    from latexocr.reading.conversation import PROMPT, conversation
+    from latexocr.reading.images import prepare
+    from latexocr.reading.inputs import load_processor, resolve
+    from latexocr.reading.served import openai_messages
+    from latexocr.training.collate import IGNORED, Collator
+
+    processor = load_processor(resolve("builtin"))
+    ends = {processor.tokenizer.eos_token_id}
+    pictures = [prepare(ROOT / "examples" / name) for name in ("matrix.png", "wide.png", "hand_roots.jpg")]
+    assert len({picture.size for picture in pictures}) == 3
+    for picture in pictures:
+        body = {"model": "latexocr", "messages": openai_messages(conversation(picture)), "max_tokens": 1,
+                "return_token_ids": True}
+        answer = httpx.post(f"{served.url}/chat/completions", json=body, headers=BEARER, timeout=60).json()
+        batch = Collator(processor, [], ends, PROMPT).batch([picture], ["x"])
+        shown = batch["input_ids"][0, :int((batch["labels"][0] != IGNORED).nonzero()[0])]
+        assert answer["prompt_token_ids"] == shown.tolist()
+
+
+@pytest.mark.serve
 def test_the_curl_line_works_as_it_is_printed(served):
     done = subprocess.run(served.curl, shell=True, capture_output=True, text=True, timeout=120, check=True,
                           env=os.environ | {"OPENAI_API_KEY": KEY})
