@@ -111,6 +111,8 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
 
 
 def main(out: Path, steps: int, models: Sequence[str]) -> None:
+    import torch  # noqa: F401  (so that the record names the GPU)
+
     from latexocr.provenance import gpu, now
 
     found: dict[str, Any] = {}
