@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ACCENTS = frozenset(("hat", "caron", "bar", "vec", "dot", "ddot", "tilde", "grave", "acute", "breve"))
 OPERATORS = frozenset("∑∏∫∮⋃⋂")
+CROWDED = 1.1
+"""Widest a letter may be, in the room that it has on the line: what is written over its neighbour nobody reads."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def places(glyphs: Sequence[Glyph], shapes: Sequence[Shape], style: Style, rng: 
               * np.exp(rng.normal(0, style.sizes, len(kinds)))[kind])
     own = np.exp(rng.normal(0, 1.5 * style.shake, len(glyphs)))
     natural = np.where(aspect > 0, np.minimum(aspect * high * style.wide, 1.1 * wide), 0.88 * wide * style.wide)
-    size[:, 0] = np.where(letter, natural * growth * own, wide)
+    size[:, 0] = np.where(letter, np.minimum(natural * growth * own, CROWDED * across), wide)
     size[:, 1] = np.where(letter, high * growth, high)
     signs = ~letter & ~rule & ~root
     size[signs] *= np.exp(rng.normal(0, 1.2 * style.shake, (int(signs.sum()), 2)))
@@ -66,7 +68,7 @@ def places(glyphs: Sequence[Glyph], shapes: Sequence[Shape], style: Style, rng: 
     middle[:, 1] -= np.where(accent, 4.3 * (style.letters - 1) + 0.5, 0)
     stretched = rule | root
     size[stretched, 0] = across[stretched]
-    middle += rng.normal(0, 6 * style.shake, (len(glyphs), 2)) * np.where(stretched, 0.25, 1.0)[:, None]
+    middle += style.shake * rng.normal(0, (4, 6), (len(glyphs), 2)) * np.where(stretched, 0.25, 1.0)[:, None]
     turn = rng.normal(0, 0.9 * style.shake, len(glyphs)) * np.where(stretched | (wide > 12), 0.15, 1.0)
     return Places(middle, size, turn, _bars(boxes, rule, root, middle, size, rng))
 
