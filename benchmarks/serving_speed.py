@@ -189,7 +189,9 @@ def shown(name: str, found: dict[str, Any]) -> str:
         return f"{name:<17}failed: {found['failed']}"
     load = found.get("under_load_p50_p95_s")
     busy = f"{found['cpu_s_per_picture']:.3f} CPU s each" if "cpu_s_per_picture" in found else ""
-    return (f"{name:<17}{found['pictures_per_s']:>8.2f} pictures/s  {busy:<18} peak {found['peak_mb']:>6.0f} MB"
+    long = f"{found['tokens'] / found['pictures']:.1f} tokens each" if "tokens" in found else ""
+    return (f"{name:<17}{found['pictures_per_s']:>8.2f} pictures/s  {long:<17} {busy:<18}"
+            f" peak {found['peak_mb']:>6.0f} MB"
             + (f"   alone {found['alone_p50_s']:.3f} / {found['alone_p95_s']:.3f} s" if "alone_p50_s" in found else "")
             + (f"   under load {load[0]:.3f} / {load[1]:.3f} s" if load else ""))
 
