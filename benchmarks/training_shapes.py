@@ -106,7 +106,7 @@ def one(shape: str, bits: int, batch: int, tiny: bool) -> dict[str, Any]:
     from latexocr.training.trial import Trial
     from tests.families import FAMILIES
 
-    Trial.show = lambda *_: None  # Of random weights there is nothing to see, and each token makes W + BA of all experts.
+    Trial.show = lambda *_: None  # Random weights have nothing to show, and each token makes W + BA of all experts.
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
