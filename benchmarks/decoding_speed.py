@@ -34,7 +34,7 @@ from latexocr.provenance import start, write_text
 from latexocr.records import Sample
 
 STAGES = ("tower", "question", "answer")
-PIX2TEX = 16
+PIX2TEX = 12
 """Pictures that pix2tex as shipped reads, at some two seconds each."""
 
 
@@ -230,11 +230,11 @@ def side_by_side(options: Options, dtype: str, workers: int, n: int) -> float:
     return took / n
 
 
-def pix2tex(options: Options, samples: Sequence[Sample]) -> dict[str, float]:
-    """Seconds a picture of pix2tex as shipped and one thread, by the clock and of the processor."""
+def pix2tex(options: Options, samples: Sequence[Sample], cores: int) -> dict[str, float]:
+    """Seconds a picture of pix2tex as shipped with so many threads, by the clock and of the processor."""
     from peers import Pix2tex, Worker, timed
 
-    reader = Pix2tex(Worker(options.python, options.weights, "shipped", 1), options.glyph_height, batch_size=1)
+    reader = Pix2tex(Worker(options.python, options.weights, "shipped", cores), options.glyph_height, batch_size=1)
     list(reader.read(samples[:1]))
     clock, processor, _ = timed(reader, samples[:PIX2TEX])
     n = len(samples[:PIX2TEX])
@@ -258,9 +258,10 @@ def run(options: Options) -> dict[str, Any]:
         "answers_unlike_the_first": {f"{dtype} on {cores}": sum(a != b for a, b in zip(first, said))
                                      for (dtype, cores), said in answers.items()}}
     if options.python and options.weights:
-        peer = found["pix2tex"] = pix2tex(options, samples)
+        peer = found["pix2tex"] = {str(cores): pix2tex(options, samples, cores) for cores in options.cores}
         found["pix2tex_over_latexocr"] = {f"{row['dtype']} on {row['cores']}": {
-            kind: round(peer[kind] / row[kind], 1) for kind in ("seconds", "processor_seconds")} for row in rows}
+            kind: round(peer[str(row["cores"])][kind] / row[kind], 1) for kind in ("seconds", "processor_seconds")}
+            for row in rows}
     return found | {"data": options.data, "load": os.getloadavg()[0], "start": began}
 
 

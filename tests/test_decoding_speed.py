@@ -98,6 +98,6 @@ def test_the_peer_is_read_one_by_one(tmp_path, monkeypatch):
     monkeypatch.setattr(peers.Worker, "ask", lambda self, pictures: asked.append(len(pictures)) or [
         {"latex": "x", "tokens": 1, "stop": "end"} for _ in pictures])
     options = decoding_speed.Options(data="", out=tmp_path, python=Path("python"), weights=Path("weights.pth"))
-    found = decoding_speed.pix2tex(options, drawn(4))
+    found = decoding_speed.pix2tex(options, drawn(4), 1)
     assert found["n"] == 4 and set(asked) == {1} and len(asked) == 5
     assert asdict(options)["glyph_height"] == 11
