@@ -5,14 +5,14 @@
 # SERVE_PYTHON has vLLM. What needs one GPU runs beside what needs one other, each with half of the cores; then each has
 # both GPUs and all cores. `record` puts what was found into FOLDER/two_gpus.json. To be set: STEPS (of BATCH pictures,
 # on one GPU or two; more than 20) for the embedded model, BIG_STEPS and BIG_BATCH for the one of 3 B, LIMIT and
-# BIG_LIMIT pictures to serve, CORES, of which the first are used. REHEARSE=1 goes through it on a CPU, with tiny models.
+# BIG_LIMIT pictures to serve; CORES, FIRST_CORE, FIRST_GPU. REHEARSE=1 goes through it on a CPU, with tiny models.
 set -euo pipefail
 data=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON}
 STEPS=${STEPS:-60} BIG_STEPS=${BIG_STEPS:-30} BATCH=${BATCH:-512} BIG_BATCH=${BIG_BATCH:-256} LIMIT=${LIMIT:-1198}
-BIG_LIMIT=${BIG_LIMIT:-200} cores=${CORES:-$(getconf _NPROCESSORS_ONLN)}
+BIG_LIMIT=${BIG_LIMIT:-200} cores=${CORES:-$(getconf _NPROCESSORS_ONLN)} core=${FIRST_CORE:-0} gpu=${FIRST_GPU:-0}
 big=qwen2_5_vl_3b served=ernie_28b size=() launch=(--mixed_precision no) most=256
 dummy="--load-format dummy --trust-remote-code"
 # Multicast over NVLink can put GPUs out of service that others share.
@@ -25,8 +25,8 @@ mkdir -p "$out"
 on() { # FIRST LAST COMMAND...: with these GPUs, and their share of the cores
     local first=$1 last=$2
     shift 2
-    CUDA_VISIBLE_DEVICES=$(seq -s, "$first" "$last") \
-        taskset -c $((first * cores / 2))-$(((last + 1) * cores / 2 - 1)) "$@"
+    CUDA_VISIBLE_DEVICES=$(seq -s, $((gpu + first)) $((gpu + last))) \
+        taskset -c $((core + first * cores / 2))-$((core + (last + 1) * cores / 2 - 1)) "$@"
 }
 
 learn() { # MODEL NAME STEPS BATCH FIRST LAST [OPTION]
