@@ -19,7 +19,15 @@ from latexocr.reading import GenerateConfig, ernie_remote, ernie_vllm
 from latexocr.reading.confidence import FILE as CALIBRATION
 from latexocr.reading.conversation import prompt_names, prompt_text
 from latexocr.reading.images import prepare
-from latexocr.reading.inputs import copy_processor, encode, frame, load_processor, model_type, tuned_with
+from latexocr.reading.inputs import (
+    copy_processor,
+    encode,
+    frame,
+    load_processor,
+    model_type,
+    needs_remote_code,
+    tuned_with,
+)
 from latexocr.reading.local import (
     base_folder,
     in_format,
@@ -110,6 +118,10 @@ def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, d
 
 def _complete(folder: Path, base: Path, adapter: Path) -> None:
     """Beside the weights, what `vllm serve FOLDER` reads: configuration, processor, template, a base's own code."""
+    if needs_remote_code(folder):  # Whose configuration transformers writes under names of its own.
+        written, own = (json.loads((place / "config.json").read_text(encoding="utf-8")) for place in (folder, base))
+        own = {name: value for name, value in own.items() if name != "torch_dtype"} | {"dtype": written["dtype"]}
+        provenance.write_text(folder / "config.json", json.dumps(own, indent=2) + "\n")
     for_vllm(folder)
     for weights in folder.glob("*.safetensors"):  # Written for their owner alone; a server is often somebody else.
         weights.chmod((folder / "config.json").stat().st_mode)
