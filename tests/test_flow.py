@@ -54,6 +54,27 @@ def test_what_work_raises_is_raised_in_its_place():
         next(results)
 
 
+def test_no_more_is_taken_once_there_is_an_exception():
+    """Though it is not its turn: what comes before it takes a while."""
+    taken = []
+
+    def stream():
+        for number in range(5000):
+            taken.append(number)
+            yield number
+
+    def work(item: int) -> int:
+        if item == 0:
+            time.sleep(0.5)
+        return 1 // (item - 3)
+
+    results = in_order(Crew(work), stream(), ahead=lambda: 4)
+    assert [next(results) for _ in range(3)] == [-1, -1, -1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert len(taken) <= 4 + 4
+
+
 def test_what_is_no_longer_wanted_waits_for_nothing():
     """Neither a piece of work that hangs nor one that waits for a slot keeps whoever stops."""
     slots = Slots(1)

@@ -107,6 +107,20 @@ def test_a_server_that_is_lost_ends_the_run(two):
         list(ServedReader(server.url, retry=QUICK).read(Sample(f"s{i}", picture()) for i in range(99)))
 
 
+def test_a_server_that_answers_no_picture_is_not_asked_a_million_times(two):
+    taken = []
+
+    def stream() -> Iterator[Sample]:
+        for number in range(1000):
+            taken.append(number)
+            yield Sample(f"s{number}", picture())
+
+    answer = (404, {"error": "no model 'm'"}, {})
+    with serving(Server(lambda *_: answer)) as server, pytest.raises(UserError, match="none of the last 4 pictures"):
+        list(ServedReader(server.url, retry=QUICK).read(stream()))
+    assert len(taken) < 120
+
+
 # --- the processes by themselves
 
 def begin(fatal: tuple[int, ...], slots: Slots, latency: Latency) -> Callable[[int], int]:
@@ -144,7 +158,8 @@ def test_what_goes_wrong_in_a_process_is_raised_here():
 def test_a_process_that_cannot_begin_ends_the_run_with_one_line(capfd):
     with pytest.raises(UserError, match=r"ended as it began \(exit code 1\)") as e:
         list(squares(cannot_begin, range(90)))
-    assert "\n" not in str(e.value) and capfd.readouterr().err == "latexocr: ImportError: no such module\n" * 2
+    assert "\n" not in str(e.value)
+    assert set(capfd.readouterr().err.splitlines()) == {"latexocr: ImportError: no such module"}
 
 
 PROGRAM = """

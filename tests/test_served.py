@@ -16,7 +16,7 @@ from servers import Answer, Server, free_port, said, serving
 
 from latexocr.errors import UserError
 from latexocr.model import LatexOCRModel
-from latexocr.reading import GenerateConfig
+from latexocr.reading import GenerateConfig, served
 from latexocr.reading.confidence import Calibration, confidence
 from latexocr.reading.conversation import PROMPT
 from latexocr.reading.decoding import LOOP
@@ -111,7 +111,8 @@ def test_many_in_flight_and_results_in_order(serve):
     assert server.most == 4
 
 
-def test_a_result_is_given_before_the_last_sample_is_taken(serve):
+def test_a_result_is_given_before_the_last_sample_is_taken(serve, monkeypatch):
+    monkeypatch.setattr(served, "PROCESSES", 1)  # Whether several pay is known only once many samples are taken.
     taken = []
 
     def lazily() -> Iterator[Sample]:

@@ -137,7 +137,7 @@ class Crew(Generic[Item, Result]):
 
     def __init__(self, work: Callable[[Item], Result]) -> None:
         self.finished = Condition()
-        self.unfinished = 0
+        self.unfinished, self.failed = 0, False
         self._work, self._threads = work, 0
         self._todo: SimpleQueue[Task[Item, Result] | None] = SimpleQueue()
 
@@ -170,18 +170,20 @@ class Crew(Generic[Item, Result]):
         with self.finished:
             task.done = True
             self.unfinished -= 1
+            self.failed |= task.error is not None
             self.finished.notify()
 
 
 def in_order(crew: Crew[Item, Any], items: Iterable[Item], ahead: Callable[[], int]) -> Iterator[Any]:
     """The result of each item, in order; at most `ahead()` of them in work, so that a long stream is not read at once.
 
-    One that takes long holds up no other: results wait for it. An exception of the work is raised in its place.
+    One that takes long holds up no other: results wait for it. An exception of the work is raised in its place, and no
+    more is taken once there is one.
     """
     waiting, items, more = deque[Task[Item, Any]](), iter(items), True
 
     def wanted() -> bool:
-        return more and crew.unfinished < ahead() and len(waiting) < WINDOW
+        return more and not crew.failed and crew.unfinished < ahead() and len(waiting) < WINDOW
 
     try:
         while more or waiting:

@@ -40,7 +40,7 @@ class Processes(Crew[Item, Result]):
 
     def __init__(self, begin: Begin, lost: Callable[[Item, str], Result], slots: Slots, latency: Latency, n: int
                  ) -> None:
-        self.finished, self.unfinished = Condition(), 0
+        self.finished, self.unfinished, self.failed = Condition(), 0, False
         self.lost, self._slots, self._latency = lost, slots, latency
         self._numbers, self._shared, self._sharing = count(), 0, Lock()
         self._workers = [_Worker(self, pickle.dumps(begin)) for _ in range(n)]
