@@ -369,8 +369,8 @@ def suite(name: str, **fields) -> Path:
 
 def test_a_suite_is_its_data_checked(data, capsys, monkeypatch):
     digest = content_hash(load("data"))
-    command = ["bench", "--base", "one.jsonl", "--out", "o", "--data"]
-    assert cli.main([*command, str(suite("good", n=5, sha256=digest))]) == 0
+    command = ["bench", "--base", "one.jsonl", "--data"]
+    assert cli.main([*command, str(suite("good", n=5, sha256=digest)), "--out", "o"]) == 0
     monkeypatch.setattr("latexocr.bench.suites.FOLDER", data)
     assert cli.main([*command, "suite:good", "--limit", "3", "--out", "p"]) == 0
     suite("moved", source="nowhere", n=5, sha256=digest)
@@ -378,13 +378,13 @@ def test_a_suite_is_its_data_checked(data, capsys, monkeypatch):
     for fields, said in (({"n": 6}, "found 5 samples, expected 6"), ({"sha256": "0" * 64}, f"found sha256 {digest}"),
                          ({"source": None}, "'name' and 'source' are needed")):
         suite("bad", **fields)
-        assert cli.main([*command, "suite:bad"]) == 2
+        assert cli.main([*command, "suite:bad", "--out", "o"]) == 2
         assert said in capsys.readouterr().err
     for content in ("{", "[]", "3"):
         Path("broken.json").write_text(content)
-        assert cli.main([*command, "suite:broken"]) == 2
+        assert cli.main([*command, "suite:broken", "--out", "o"]) == 2
         assert "not the file of a suite" in capsys.readouterr().err
-    assert cli.main([*command, "suite:none"]) == 2
+    assert cli.main([*command, "suite:none", "--out", "o"]) == 2
     assert "suite:none: no such suite. There are: bad, broken, good, moved" in capsys.readouterr().err
 
 
