@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-WINDOW = 4
+WINDOW = 2
 """Batches of pictures that are sorted by size together; results of a window come when its pictures are read."""
 AREA = 2**21
 """Pixels of a batch, so that large pictures are not too many for memory, and small ones not padded to large ones."""
