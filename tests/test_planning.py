@@ -32,4 +32,4 @@ def test_what_is_computed_from_a_record(tmp_path):
 
 def test_published_records_are_rows_without_a_price_without_a_cost():
     rows = table(*sorted((SCRIPT.parent / "results/serving").glob("cpu_*.json")))[2:]
-    assert len(rows) >= 5 and all(row[-1] == "" and float(row[6].replace(",", "")) > 0 for row in rows)
+    assert len(rows) >= 3 and all(row[-1] == "" and float(row[6].replace(",", "")) > 0 for row in rows)
