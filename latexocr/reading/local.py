@@ -66,6 +66,7 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     """A reader around weights already in memory; they are moved, cast and set to answer greedily, in place."""
     from transformers import GenerationConfig
 
+    from latexocr.reading.allocation import keep_freed_memory
     from latexocr.reading.patches import multiply_patches
 
     ernie_remote.attach(model, processor)
@@ -75,6 +76,8 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=pad)
     model = in_format(model, dtype).to(device).eval()
     multiply_patches(model)
+    if device == "cpu":
+        keep_freed_memory()
     return LocalReader(model, processor, frozenset(ends), config, prompt)
 
 
