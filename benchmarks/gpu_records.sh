@@ -3,7 +3,7 @@
 #
 # DATA holds train/ with train.jsonl (CROHME) and im2latex_sample/; OUT gets records and logs. PYTHON trains and is the
 # client, with the packages of TRAIN_PATH; SERVE_PYTHON has vLLM, and is started with those of SERVE_PATH alone.
-#   right: whether vLLM answers as transformers does, with graphs and without: first, as else all is void (2 min)
+#   right: whether vLLM answers as transformers does, as it starts by itself, with graphs alone, with neither (3 min)
 #   one:   training on the first GPU, beside it serving on the second (12 min)
 #   two:   what both do together, two_gpus.sh (8 min)
 # FIRST_GPU (0) is the first of the two; CORES (all) is how many cores they share, from FIRST_CORE (0) on.
@@ -29,7 +29,7 @@ learn() { # NAME SCRIPT [OPTION...]
 }
 
 serve() { # NAME [OPTION...]
-    lane 1 "${SERVE_PATH:-}" env TORCH_COMPILE_DISABLE=1 "$PYTHON" "$here/serving_speed.py" \
+    lane 1 "${SERVE_PATH:-}" "$PYTHON" "$here/serving_speed.py" \
         --data "$printed" --serve-python "$SERVE_PYTHON" --out "$out/$1.json" "${@:2}" > "$out/$1.log" 2>&1
     say "$1 ended with $?: $(grep -E 'differ|tokens' "$out/$1.log" | tail -n 2 | tr '\n' ' ')"
 }
@@ -37,7 +37,9 @@ serve() { # NAME [OPTION...]
 right() {
     local few="--limit 24 --seconds 0 --alone 0 --in-flight 8 --patience 120 --contenders transformers served"
     serve right $few
-    serve right_eager $few --flags="--enforce-eager --compilation-config '{\"mode\":0,\"cudagraph_mode\":\"NONE\"}'"
+    TORCH_COMPILE_DISABLE=1 serve right_graphs $few \
+        --flags="--compilation-config '{\"mode\":0,\"cudagraph_mode\":\"FULL\"}'"
+    TORCH_COMPILE_DISABLE=1 serve right_eager $few --flags="--enforce-eager --compilation-config '{\"mode\":0,\"cudagraph_mode\":\"NONE\"}'"
 }
 
 one() {

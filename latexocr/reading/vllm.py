@@ -40,8 +40,6 @@ AHEAD = 1536
 those of 70 GB)."""
 BESIDE_WEIGHTS = 16 << 30
 """Bytes of a GPU's memory for pictures and answers in work: 2.7 million tokens of the embedded model in float32."""
-GRAPHS = {"mode": 0, "cudagraph_mode": "FULL"}
-"""vLLM's settings for CUDA graphs of whole steps without compiling first."""
 PROBE = """
 from importlib import metadata, util
 if util.find_spec("vllm"):
@@ -82,13 +80,11 @@ def engine_options(folder: Path, *, cpu: bool) -> dict[str, Any]:
     """What vLLM is told, in this process and as a server: one picture, a short context, nothing kept for later.
 
     A picture is read once, and comes before everything else in its prompt: neither a prefix nor a processed picture is
-    ever asked for again. On a CPU, float32 as in transformers. Nothing is compiled, which takes minutes; a GPU gets
-    graphs.
+    ever asked for again. On a CPU, float32 as in transformers, and no compiling, which takes minutes.
     """
     return {"model": str(folder), "max_model_len": CONTEXT, "limit_mm_per_prompt": {"image": 1, "video": 0},
             "enable_prefix_caching": False, "mm_processor_cache_gb": 0,
-            **({"dtype": "float32", "enforce_eager": True} if cpu else
-               {"dtype": "auto", "compilation_config": GRAPHS})}
+            "dtype": "float32" if cpu else "auto", "enforce_eager": cpu}
 
 
 def gpu_share(folder: Path, total: int) -> float:
