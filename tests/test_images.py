@@ -75,6 +75,21 @@ def test_specks_do_not_move_the_crop():
     assert fit(noisy).pixels.shape == fit(np.asarray(formula(40))).pixels.shape
 
 
+def test_dirt_far_from_everything_does_not_move_the_crop():
+    dirty = np.asarray(with_border(formula(40), 150)).copy()
+    dirty[20:26, 30:36] = 0
+    assert fit(dirty).pixels.shape == fit(np.asarray(formula(40))).pixels.shape
+
+
+def test_grey_letters_beside_a_black_speck_are_the_ink():
+    """As in a scan: flattened, the speck alone is black, and the letters are lighter than ink used to be."""
+    grey = np.asarray(formula().point(lambda v: 175 if v < 128 else 255)).copy()
+    alone = fit(np.asarray(formula()))
+    grey[30, 100:102] = 0
+    found = fit(grey)
+    assert found.pixels.shape == alone.pixels.shape and (found.left, found.top) == (alone.left, alone.top)
+
+
 @pytest.mark.parametrize("size", [(5000, 3000), (20, 20000), (3000, 30)])
 def test_anything_fits_a_canvas(size):
     grey = np.full(size, 255, np.uint8)

@@ -27,8 +27,9 @@ WIDTHS = (64, 96, 128, 160, 192, 256, 320, 384, 448, 512, 576, 640, 768, 896, 10
 """Sizes of a canvas, in pixels: few, so that pictures of one canvas can be read together; multiples of 16."""
 MARGIN = 4
 """White pixels around the ink, at least."""
-INK = 160
-"""Grey value below which a pixel of a flattened picture counts as ink."""
+INK, FAINT, PAPER = 160, 210, 224
+"""Grey values of a flattened picture: below the first a pixel counts as ink where ink is black; below the second at
+most where it is grey, as in a small picture or beside dirt that is darker; from the third on it is paper."""
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Read whatever the name ends in. Pillow reads more, and some of it runs a program: EPS is handed to Ghostscript."""
 LARGEST_SIDE = 3000
@@ -37,6 +38,8 @@ FAINTEST = 24
 """Least difference between ink and paper, in grey values; below it a picture counts as blank."""
 SPECK = 0.1
 """Ink smaller than this part of a symbol's height is dirt: it does not move the crop. A full stop is twice that."""
+SMALL, APART = 0.35, 1.5
+"""Nor does ink smaller than this part of a symbol's height that lies so many symbols outside of all that is larger."""
 LARGEST_SCALE = 6.0
 SHADE_CELL = 8
 """Side of the squares in which the light on the paper is measured, in pixels."""
@@ -152,7 +155,7 @@ def _ink_box(grey: np.ndarray) -> tuple[int, int, int, int, float]:
     """
     from scipy import ndimage
 
-    labels, count = ndimage.label(grey < INK, structure=np.ones((3, 3)))
+    labels, count = ndimage.label(grey < _limit(grey), structure=np.ones((3, 3)))
     if not count:
         return 0, grey.shape[0], 0, grey.shape[1], float(grey.shape[0])
     boxes = np.array([(y.start, y.stop, x.start, x.stop) for y, x in ndimage.find_objects(labels)])
@@ -161,7 +164,16 @@ def _ink_box(grey: np.ndarray) -> tuple[int, int, int, int, float]:
     symbols = heights[(heights >= 4) & (widths <= 6 * heights) & (heights >= 0.15 * heights.max())]
     symbol = float(np.median(symbols)) if len(symbols) else float(max(heights.max(), widths.max() / 4))
     solid = boxes[sides >= min(sides.max(), max(2, SPECK * symbol))]
+    large, room = boxes[sides >= min(sides.max(), SMALL * symbol)], APART * symbol
+    solid = solid[(solid[:, 1] > large[:, 0].min() - room) & (solid[:, 0] < large[:, 1].max() + room)
+                  & (solid[:, 3] > large[:, 2].min() - room) & (solid[:, 2] < large[:, 3].max() + room)]
     return (int(solid[:, 0].min()), int(solid[:, 1].max()), int(solid[:, 2].min()), int(solid[:, 3].max()), symbol)
+
+
+def _limit(grey: np.ndarray) -> float:
+    """Grey value below which a pixel counts as ink: halfway between paper and the darkest tenth of what is no paper."""
+    marks = grey[grey < PAPER]
+    return float(np.clip((255 + np.percentile(marks, 10)) / 2, INK, FAINT)) if marks.size else INK
 
 
 def canvas(height: int, width: int) -> tuple[int, int]:
