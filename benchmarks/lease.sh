@@ -3,14 +3,14 @@
 #
 #     benchmarks/lease.sh pack FOLDER FILE...  # here: everything that has to travel, in pieces FOLDER/1, FOLDER/2 ...
 #     benchmarks/lease.sh take FOLDER/1        # there, once a call: keeps what the call brought
-#     benchmarks/lease.sh start [OPTION...]    # there: unpacks, and trains in the background, on all GPUs there are
+#     benchmarks/lease.sh start [OPTION...]    # there: unpacks, and trains in the background, on the first GPUS (all)
 #     benchmarks/lease.sh watch SECONDS        # there: waits so long, or until all has ended; what there is to $OUT
 #
 # FILEs: the parts of TeX (benchmarks/carry.py), corpus.jsonl.gz, hands.npz (benchmarks/hands.py), site.tar.xz (Python
 # packages that the machine lacks, under site/), crohme_train_images.tar.gz. The code and the weights of builtin come
 # along by themselves. OPTIONs go to latexocr.training.pretrain run; --minutes among them is the training's own clock.
-# After the training: its model and the mean of its weights read the validation set, damaged pictures too, and LoRA
-# tunes the model on CROHME. benchmarks/pretraining.md has the commands of a lease with their times.
+# After the training its model reads the validation set, damaged pictures too, and LoRA tunes it on CROHME, with pictures
+# as they are and varied. benchmarks/pretraining.md has the commands of a lease with their times.
 #
 # While the calls are made, the weights of builtin must be out of the checkout (links to elsewhere): 64 MiB are little.
 # To rehearse: ROOT=/tmp/r (for TeX) WORK=/tmp/w OUT=/tmp/o DEVICE=cpu PROCESSES=2 VALIDATION=9 ROBUST=1 STEPS=2
@@ -18,8 +18,9 @@
 set -eu
 work=${WORK:-/tmp/lease} python=${PYTHON:-python3} device=${DEVICE:-cuda}
 export PYTHONPATH=$work/code:$work/site HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 UNSLOTH_DISABLE_STATISTICS=1 \
-    TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1 NCCL_NVLS_ENABLE=0 OMP_NUM_THREADS=1
-gpus() { nvidia-smi -L 2> /dev/null | wc -l; }
+    TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1 NCCL_NVLS_ENABLE=0 GLOO_SOCKET_IFNAME=lo \
+    OMP_NUM_THREADS=1
+gpus() { echo "${GPUS:-$(nvidia-smi -L 2> /dev/null | wc -l)}"; }
 say() { echo "$(date +%T) $*" | tee -a "$work/times.log"; }
 
 # A call carries the tracked files beside a piece, 64 MiB in all, and 1 MiB is kept free.
@@ -72,45 +73,33 @@ everything() {
     [ -e "$run/model" ] || "$python" "$@" >> "$work/pretrain.log" 2>&1 || say "training ended with $?"
     say "trained"
     wait $drawing && say "validation drawn"
-    tune 0 &
-    measure 1 model --robust "${ROBUST:-30}" &
-    measure 2 mean &
-    measure 3 builtin &
+    tune 0 crohme "${STEPS:-960}" &
+    tune 1 crohme-vary "${STEPS:-1500}" --vary &
+    measure 1 --robust "${ROBUST:-30}" &
     wait
     say "all ended"
 }
 
-# measure GPU NAME [OPTION...]: a model reads the validation set.
+# measure GPU [OPTION...]: the model reads the validation set.
 measure() {
-    number=$1 name=$2
-    shift 2
-    model=$work/run/$name
-    [ "$name" != builtin ] || model=builtin
-    CUDA_VISIBLE_DEVICES=$(on "$number") "$python" -m latexocr.cli bench --data "$work/validation" --base "$model" \
-        --out "$work/bench/$name" "$@" > "$work/bench-$name.log" 2>&1 && say "measured $name" || say "measuring $name: $?"
+    number=$1
+    shift
+    CUDA_VISIBLE_DEVICES=$(on "$number") "$python" -m latexocr.cli bench --data "$work/validation" \
+        --base "$work/run/model" --out "$work/bench" "$@" > "$work/bench.log" 2>&1 && say "measured" ||
+        say "measuring ended with $?"
 }
 
+# tune GPU NAME STEPS [OPTION...]: LoRA on CROHME.
 tune() {
-    CUDA_VISIBLE_DEVICES=$(on "$1") "$python" -m latexocr.cli train --data "crohme:$work/train" --model "$work/run/model" \
-        --out "$work/crohme" --rank 32 --alpha 64 --learning-rate 1e-3 --batch 64 --steps "${STEPS:-960}" \
-        --backend peft --log-to none > "$work/tune.log" 2>&1 && say "tuned" || say "tuning ended with $?"
+    number=$1 name=$2 steps=$3
+    shift 3
+    CUDA_VISIBLE_DEVICES=$(on "$number") "$python" -m latexocr.cli train --data "crohme:$work/train" \
+        --model "$work/run/model" --out "$work/$name" --rank 32 --alpha 64 --learning-rate 1e-3 --batch 64 \
+        --steps "$steps" --save-steps 300 --backend peft --log-to none "$@" > "$work/$name.log" 2>&1 &&
+        say "tuned $name" || say "tuning $name ended with $?"
 }
 
 on() { [ "$device" = cpu ] || echo $(($1 % $(gpus))); }
-
-# The one of run/model and run/mean that read validation better; the model as long as that is not known.
-better() {
-    "$python" - "$work"/bench/model/report.json "$work"/bench/mean/report.json << 'END'
-import json, pathlib, sys
-
-def score(report):
-    if not pathlib.Path(report).exists():
-        return 0
-    return next(s["value"] for s in json.load(open(report))["scores"]["base"] if s["metric"] == "exact_visual")
-
-print("mean" if score(sys.argv[2]) > score(sys.argv[1]) > 0 else "model")
-END
-}
 
 watch() {
     for _ in $(seq $(($1 / 5))); do
@@ -121,14 +110,21 @@ watch() {
     nvidia-smi --query-gpu=index,memory.used,utilization.gpu --format=csv,noheader 2> /dev/null || true
     tail -qn 2 "$work"/*.log
     cd "$work"
-    best=run/$(better)
-    [ ! -e "$best" ] || tar cf - "$best" | split -b 15M - "$OUT/model.tar." || true # Joined: cat model.tar.* | tar x
-    tar cJf "$OUT/records.tar.xz" --exclude='*.safetensors' --exclude=images ./*.log run bench validation 2> /dev/null || true
-    [ ! -e crohme/adapter_config.json ] || tar cf "$OUT/crohme.tar" --exclude 'checkpoint*' crohme
+    # Joined: cat model.tar.* | tar x. Until the training has ended the mean reads better; after it the model comes once.
+    if grep -qs "trained" times.log; then
+        [ -e brought ] || tar cf - run/model | split -b 15M - "$OUT/model.tar." && touch brought
+    elif [ -e run/mean ]; then
+        tar cf - run/mean | split -b 15M - "$OUT/mean.tar." || true
+    fi
+    tar cJf - --exclude='*.safetensors' --exclude=images ./*.log run bench validation 2> /dev/null |
+        split -b 15M - "$OUT/records.tar.xz." || true
+    for tuned in crohme*/adapter_config.json; do
+        [ ! -e "$tuned" ] || tar cf "$OUT/${tuned%/*}.tar" --exclude 'checkpoint*' "${tuned%/*}"
+    done
     ls -l "$OUT"
 }
 
 case ${1:-} in
-    pack | take | start | everything | better | watch) "$@" ;;
+    pack | take | start | everything | watch) "$@" ;;
     *) echo "lease.sh: expected pack, take, start or watch" >&2 && exit 2 ;;
 esac

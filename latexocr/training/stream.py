@@ -49,7 +49,7 @@ SAME_SPACES = re.compile(r"(?<!\\)(\\[,:;> ]|\\q?quad(?![a-zA-Z])|~)(?:\s*\1(?:(
 them without end."""
 TABLE_SHARE, COMPOSED_SHARE = 0.16, 0.6
 """How often a formula of several rows or columns is drawn, and how many of those are composed; real ones are rare."""
-HAND_SHARE, HAND_LONGEST = 0.35, 96
+HAND_SHARE, HAND_LONGEST = 0.5, 96
 """How many chunks are written by hand, where hands are given; the longest formula of those, in pieces."""
 SCHOOL_SHARE = 0.5
 """How many of the chunks by hand are of exercises."""
