@@ -165,6 +165,9 @@ def test_validation_is_drawn_from_held_out_documents_in_every_font(untrained_mod
     for sample in samples:
         assert stream.is_validation(int(sample.latex.partition("{")[2].partition("}")[0]))
         assert len(tokenize(sample.latex)) <= 40
+    order = ["validation", str(tmp_path / "one"), *order[2:], "5", "--fonts", "palatino"]
+    assert pretrain.main(order) == 0
+    assert {sample.subset for sample in sources.load(str(tmp_path / "one"))} == {"palatino"}
 
 
 def test_new_writes_a_model_of_the_right_shape_whose_tokenizer_knows_the_corpus(corpus, tmp_path):
@@ -183,6 +186,8 @@ def test_new_writes_a_model_of_the_right_shape_whose_tokenizer_knows_the_corpus(
     (["run", "--model", "{tmp}", "--corpus", "{corpus}", "--out", "{tmp}/out", "--device", "cpu"], "no model here"),
     (["run", "--model", "{model}", "--corpus", "{corpus}", "--out", "{model}", "--device", "cpu"], "another --out"),
     (["validation", "{tmp}/v", "--corpus", "{corpus}", "--model", "{tmp}"], "no model here"),
+    (["validation", "{tmp}/v", "--corpus", "{corpus}", "--model", "{model}", "--fonts", "cm", "runes"],
+     "cannot draw: runes"),
     pytest.param(["validation", "{tmp}/v", "--corpus", "{corpus}", "--model", "{model}"], "Lower --count",
                  marks=needs_tex),
     (["run", "--model", "{model}", "--corpus", "{corpus}", "--out", "{tmp}/out"], "No CUDA GPU"),

@@ -230,8 +230,12 @@ def _log(config: PretrainConfig, done: Done, *, rate: float, waited: float, tota
     print(json.dumps(line), flush=True)
 
 
-def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, longest: int = 40, seed: int = 0) -> None:
-    """Draw formulas of held-out documents, in trained and untrained fonts alike, as a data set: OUT/samples.jsonl."""
+def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, longest: int = 40, seed: int = 0,
+               fonts: tuple[str, ...] = ()) -> None:
+    """Draw formulas of held-out documents as a data set: OUT/samples.jsonl, each picture's font its subset.
+
+    Unless `fonts` names sets of fonts, all that this machine has are drawn alike, trained or not.
+    """
     import numpy as np
     from PIL import Image
 
@@ -243,7 +247,10 @@ def validation(out: Path, /, *, corpus: Path, model: Path, count: int = 2000, lo
 
     rng = np.random.default_rng(seed)
     held_out, tokenizer = stream.load_corpus(corpus, validation=True), _tokenizer(model)
-    fonts = list(available_fonts())
+    there = available_fonts()
+    if missing := [font for font in fonts if font not in there]:
+        raise UserError(f"Fonts that this machine cannot draw: {', '.join(missing)}. It has {', '.join(there)}.")
+    fonts = fonts or there
     samples, seen, barren = [], set(), 0
     while len(samples) < count:
         if barren == BARREN:
