@@ -1,13 +1,13 @@
-"""Fit a model's confidence to how often it is right, and measure confidences before and after.
+"""Fit a model's confidence to how often it is right, and measure the confidence of answers.
 
     python benchmarks/calibrate.py fit MODEL PREDICTIONS=SPEC ...
-    python benchmarks/calibrate.py report MODEL PREDICTIONS=SPEC ...
+    python benchmarks/calibrate.py report PREDICTIONS=SPEC ...
 
 `fit` takes answers of a model to pictures with references that are no test set, read while its folder held no
 calibration.json, and writes that file: the two numbers of `latexocr.reading.confidence.Calibration`, by maximum
-likelihood, and what they rest on. `report` prints what they do to other answers, to which nothing is fitted: the
-expected calibration error of the geometric mean and of the calibrated chance, and for thresholds how many answers are
-taken, and how many of these are wrong. Right is: equal to the reference at the visual level, and not cut off.
+likelihood, and what they rest on. `report` prints, of answers as they stand, the expected calibration error, and for
+thresholds how many answers are taken, and how many of these are wrong: of what the calibrated model read since, to
+which nothing is fitted. Right is: equal to the reference at the visual level, and not cut off.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from latexocr.bench.calibration import calibration
 from latexocr.data.sources import load
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, equal
-from latexocr.reading.confidence import FILE, LEAST_SURPRISE, Calibration, read_calibration
+from latexocr.reading.confidence import FILE, LEAST_SURPRISE, Calibration
 from latexocr.records import read_predictions
 
 FOLDS = 10
@@ -32,8 +32,8 @@ THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
 
 
 def answers(pairs: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean log probability (minus infinity where cut off or unknown) and whether it is right, of each answer."""
-    means, right = [], []
+    """Confidence (0 where cut off or unknown) and whether it is right, of each answer."""
+    sure, right = [], []
     for pair in pairs:
         file, equals, spec = pair.partition("=")
         if not equals:
@@ -42,11 +42,10 @@ def answers(pairs: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         for prediction in read_predictions(Path(file)):
             if prediction.id not in samples:
                 raise UserError(f"{file}: {prediction.id!r} is not among the samples of {spec}.")
-            means.append(math.log(prediction.confidence) if prediction.confidence and prediction.stop == "end" else
-                         -math.inf)
+            sure.append(prediction.confidence or 0.0 if prediction.stop == "end" else 0.0)
             right.append(prediction.stop == "end"
                          and equal(prediction.latex, samples[prediction.id].latex or "", Level.VISUAL))
-    return np.array(means), np.array(right, dtype=float)
+    return np.array(sure), np.array(right, dtype=float)
 
 
 def fitted(means: np.ndarray, right: np.ndarray) -> Calibration:
@@ -67,19 +66,17 @@ def chances(curve: Calibration, means: np.ndarray) -> list[float]:
     return [curve.chance(mean) if math.isfinite(mean) else 0.0 for mean in means]
 
 
-def geometric(means: np.ndarray) -> list[float]:
-    return np.exp(means).tolist()
-
-
 def fit(model: Path, pairs: Sequence[str]) -> None:
-    means, right = answers(pairs)
+    sure, right = answers(pairs)
+    with np.errstate(divide="ignore"):
+        means = np.log(sure)
     curve, held_out = fitted(means, right), np.zeros_like(means)
     folds = np.random.default_rng(0).permutation(len(means)) % FOLDS
     for fold in range(FOLDS):
         held_out[folds == fold] = chances(fitted(means[folds != fold], right[folds != fold]), means[folds == fold])
     found = {
         "intercept": round(curve.intercept, 4), "slope": round(curve.slope, 4), "n": len(means),
-        "right": int(right.sum()), "ece_of_the_geometric_mean": round(error(geometric(means), right), 4),
+        "right": int(right.sum()), "ece_of_the_geometric_mean": round(error(sure.tolist(), right), 4),
         f"ece_held_out_in_{FOLDS}_folds": round(error(held_out.tolist(), right), 4), "answers": list(pairs),
     }
     (model / FILE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -90,28 +87,28 @@ def error(confidences: Sequence[float], right: np.ndarray) -> float:
     return calibration(confidences, right.astype(bool).tolist()).ece
 
 
-def report(model: Path, pairs: Sequence[str]) -> None:
-    curve = read_calibration(model)
-    if curve is None:
-        raise UserError(f"{model}: no {FILE} in it. `calibrate.py fit` writes one.")
+def report(pairs: Sequence[str]) -> None:
     for pair in pairs:
-        means, right = answers([pair])
-        after = chances(curve, means)
+        sure, right = answers([pair])
+        found = calibration(sure.tolist(), right.astype(bool).tolist())
         print(f"{pair.partition('=')[0]}: {len(right)} answers, {100 * right.mean():.1f} % right")
-        for name, sure in (("geometric mean", geometric(means)), ("calibrated", after)):
-            found = calibration(sure, right.astype(bool).tolist())
-            print(f"  {name:<15} expected calibration error {found.ece:.3f} [{found.low:.3f}, {found.high:.3f}], "
-                  f"area under risk-coverage {found.aurc:.3f} [{found.aurc_low:.3f}, {found.aurc_high:.3f}]")
+        print(f"  expected calibration error {100 * found.ece:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}], "
+              f"area under risk-coverage {100 * found.aurc:.1f} % [{100 * found.aurc_low:.1f}, "
+              f"{100 * found.aurc_high:.1f}]")
         for threshold in THRESHOLDS:
-            taken = np.array(after) >= threshold
+            taken = sure >= threshold
             wrong = f"{100 * (1 - right[taken].mean()):.1f} % of them wrong" if taken.any() else "none"
             print(f"  --min-confidence {threshold:<4} takes {100 * taken.mean():.1f} %, {wrong}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4 or sys.argv[1] not in ("fit", "report"):
-        sys.exit(f"calibrate.py: expected fit|report MODEL PREDICTIONS=SPEC ...\n{__doc__}")
+    least = {"fit": 4, "report": 3}
+    if len(sys.argv) < least.get(" ".join(sys.argv[1:2]), math.inf):
+        sys.exit(f"calibrate.py: expected fit MODEL PREDICTIONS=SPEC ... or report PREDICTIONS=SPEC ...\n{__doc__}")
     try:
-        {"fit": fit, "report": report}[sys.argv[1]](Path(sys.argv[2]), sys.argv[3:])
+        if sys.argv[1] == "fit":
+            fit(Path(sys.argv[2]), sys.argv[3:])
+        else:
+            report(sys.argv[2:])
     except UserError as error_:
         sys.exit(f"calibrate.py: {error_}")

@@ -6,7 +6,7 @@
 # there once all are there: unpack.sh FOLDER [PLACE]. It unpacks side by side into PLACE (/root), makes the interpreter
 # PLACE/venv-serve/bin/python, and says how long vLLM takes to import. Serve with
 #   TORCH_COMPILE_DISABLE=1 VLLM_USE_V2_MODEL_RUNNER=0 latexocr serve MODEL --python PLACE/venv-serve/bin/python \
-#       -- --compilation-config '{"mode": 0, "cudagraph_mode": "FULL"}'  (CUDA graphs, and no compiler)
+#       -- --compilation-config '{"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}'  (CUDA graphs, and no compiler)
 # Carried is what serving pictures in bfloat16 imports, seen with tracing of imports on a machine with stand-ins for the
 # driver's libraries; what compiles kernels while it runs (flashinfer, DeepGEMM, CUTLASS' DSL, tilelang) stays behind, so
 # that vLLM takes its own.

@@ -13,7 +13,7 @@ Answers are compared with those of transformers. Where one differs, the record h
 transformers gives as the log probabilities of both: two numbers that are close are a tie that rounding decides.
 
 The record is written after each contender; what fails, or takes longer than `--patience`, stands in it as failed. On
-stderr stands when each phase begins. On a GPU of many cores, for example:
+stderr stands when each phase begins. `--keep FOLDER` keeps the answers. On a GPU of many cores, for example:
 
     ... --batch 64 --warm 64 --in-flight 64 256 512 --seconds 20 --flags="--api-server-count 4"
 """
@@ -51,6 +51,8 @@ READERS = ("transformers", "vllm", "served", "served fixed")
 CONTENDERS = ("transformers", "vllm", "served", "requests", "vllm bench serve", "served fixed")
 WARM, ALONE = 8, 30
 """Pictures read before the clock starts, at least, and one at a time."""
+
+
 def chosen(options: argparse.Namespace) -> list[Sample]:
     """The same pictures in every process: `--limit` of each SPEC, drawn at random; ids say which SPEC."""
     from latexocr.data.sources import load
@@ -69,6 +71,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     batch = {"transformers": options.batch, "served fixed": options.in_flight[0]}.get(name)
     config = GenerateConfig(max_tokens=options.max_tokens, batch_size=batch)
     note(f"{name}: loads")
+    if name == "vllm":
+        as_served(options.flags)
     begun = time.perf_counter()
     reader = LatexOCRModel.load(options.url or options.model, engine="vllm" if name == "vllm" else "transformers",
                                 dtype=options.dtype, config=config).reader
@@ -89,6 +93,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "tokens": sum(p.tokens for p in predictions), "errors": sum(p.stop == "error" for p in predictions),
             "alone_p50_s": rank(alone, 0.5), "alone_p95_s": rank(alone, 0.95), "under_load_p50_p95_s": under_load,
             "gpu": provenance.gpu()}
+
+
+def as_served(flags: str) -> None:
+    """From now on vLLM starts in this process with what the flags of a server say of its engine."""
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    from latexocr.reading import vllm as reading
+
+    parser, options = EngineArgs.add_cli_args(FlexibleArgumentParser()), reading.engine_options
+    usual, given = vars(parser.parse_args([])), vars(parser.parse_known_args(shlex.split(flags))[0])
+    told = {name: value for name, value in given.items() if value != usual[name]}
+    reading.engine_options = lambda folder, *, cpu: options(folder, cpu=cpu) | told
 
 
 def rounds(samples: Sequence[Sample], seconds: float) -> Iterator[Sample]:
@@ -132,9 +149,10 @@ def server(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
 def contend(name: str, options: argparse.Namespace, folder: Path, *, url: str = "", server_pid: int = 0,
             in_flight: int = 0, expect: float = 0.0) -> dict[str, Any]:
     """Run one contender in a process of its own; its last words where it fails."""
+    (answers := folder / f"{name}.jsonl").unlink(missing_ok=True)
     python = sys.executable if name == "transformers" or name.startswith("served") else options.serve_python
     command = [python, __file__, *sys.argv[1:], "--only", name, "--url", url, "--dtype", options.dtype,
-               "--server-pid", str(server_pid), "--answers", str(folder / f"{name}.jsonl"), "--expect", str(expect)]
+               "--server-pid", str(server_pid), "--answers", str(answers), "--expect", str(expect)]
     if in_flight:
         command += ["--in-flight", str(in_flight)]
     note(f"{name}: begins")
@@ -172,14 +190,14 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--alone", type=int, default=ALONE, help="pictures read one at a time")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[16, 64, 256], help="numbers to try")
     parser.add_argument("--serve-python", default=sys.executable, help="Python of the environment that has vLLM")
-    parser.add_argument("--flags", default="", help='more for the server, in one word: --flags="--max-num-seqs 8"')
+    parser.add_argument("--flags", default="", help='more for vLLM, in one word: --flags="--max-num-seqs 8"')
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=CONTENDERS)
     parser.add_argument("--out", type=Path, help="the record, as JSON")
+    parser.add_argument("--keep", type=Path, help="folder for the answers of each reader, as NAME.jsonl")
+    parser.add_argument("--against", type=Path, help="answers of transformers, kept by another run, to compare with")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
-    parser.add_argument("--url", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--server-pid", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--answers", default="", help=argparse.SUPPRESS)
-    parser.add_argument("--expect", type=float, default=0.0, help=argparse.SUPPRESS)
+    for name, value in (("--url", ""), ("--server-pid", 0), ("--answers", ""), ("--expect", 0.0)):
+        parser.add_argument(name, type=type(value), default=value, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -253,15 +271,16 @@ def main() -> None:
                                    "vllm": str(find_build(options.serve_python)), "contenders": {}, "differences": {}}
     print(f"{len(samples)} pictures, {options.dtype}, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        (folder := options.keep or Path(name)).mkdir(parents=True, exist_ok=True)
+        right = options.against or folder / "transformers.jsonl"
 
         def tell(name: str, found: dict[str, Any]) -> None:
             record["contenders"][name] = found
             record["gpu"] = record["gpu"] or found.get("gpu")
             print(shown(name, found), flush=True)
             keep(options, record)
-            if name in READERS[1:] and all((folder / f"{n}.jsonl").is_file() for n in ("transformers", name)):
-                base, other = (read_predictions(folder / f"{n}.jsonl") for n in ("transformers", name))
+            if name in READERS[1:] and right.is_file() and (answers := folder / f"{name}.jsonl").is_file():
+                base, other = read_predictions(right), read_predictions(answers)
                 record["differences"][name] = differences(options.model, samples, base, other)
                 print(f"{name}: {len(record['differences'][name])} of {len(samples)} answers differ from those of "
                       "transformers", flush=True)

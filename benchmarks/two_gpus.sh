@@ -5,7 +5,8 @@
 # SERVE_PYTHON has vLLM. What needs one GPU runs beside what needs one other, each with half of the cores; then each has
 # both GPUs and all cores. `record` puts what was found into FOLDER/two_gpus.json. To be set: STEPS (of BATCH pictures,
 # on one GPU or two; more than 20) for the embedded model, BIG_STEPS and BIG_BATCH for the one of 3 B, LIMIT and
-# BIG_LIMIT pictures to serve; CORES, FIRST_CORE, FIRST_GPU. REHEARSE=1 goes through it on a CPU, with tiny models.
+# BIG_LIMIT pictures to serve; FLAGS for every vLLM; CORES, FIRST_CORE, FIRST_GPU. REHEARSE=1 goes through it on a CPU,
+# with tiny models.
 set -euo pipefail
 data=$1 out=$2
 shift 2
@@ -42,8 +43,8 @@ speed() { # MODEL NAME PICTURES FIRST LAST FLAGS
     local model=$1 name=$2 limit=$3 flags=$6
     on "$4" "$5" "$PYTHON" "$here/serving_speed.py" --data "$data" --limit "$limit" --model "$model" \
         --max-tokens "$most" --alone 5 --warm 64 --seconds 10 --patience 240 --in-flight 64 256 \
-        --serve-python "$SERVE_PYTHON" --contenders served requests --flags="$flags" \
-        --out "$out/serve-$name.json" > "$out/serve-$name.log" 2>&1 ||
+        --serve-python "$SERVE_PYTHON" --contenders served requests --flags="$flags ${FLAGS:-}" \
+        --keep "$out/answers/$name" --out "$out/serve-$name.json" > "$out/serve-$name.log" 2>&1 ||
         echo "serving $name failed: $out/serve-$name.log" >&2
 }
 

@@ -52,19 +52,27 @@ def test_the_curve_that_made_the_answers_is_found_again(model):
     assert told["ece_held_out_in_10_folds"] < 0.03 < told["ece_of_the_geometric_mean"]
 
 
-def test_other_answers_are_reported_before_and_after(model, tmp_path):
-    done = script("report", model, write(tmp_path, 2000, 2))
-    assert done.returncode == 0, done.stderr
-    before, after = (float(line.split("error ")[1].split()[0]) for line in done.stdout.splitlines() if "error" in line)
-    assert after < 0.04 < before
-    taken = [line for line in done.stdout.splitlines() if "--min-confidence 0.9 " in line]
+def test_answers_are_reported_as_they_stand(model, tmp_path):
+    pair = write(tmp_path, 2000, 2)
+    before = script("report", pair)
+    assert before.returncode == 0, before.stderr
+    curve, file = read_calibration(model), Path(pair.partition("=")[0])
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    file.write_text("".join(json.dumps(row | {"confidence": curve.chance(math.log(row["confidence"]))}) + "\n"
+                            for row in rows), "utf-8")
+    after = script("report", pair)
+    errors = [float(done.stdout.split("error ")[1].split()[0]) for done in (before, after)]
+    assert errors[1] < 4 < errors[0]
+    taken = [line for line in after.stdout.splitlines() if "--min-confidence 0.9 " in line]
     assert len(taken) == 1 and float(taken[0].split(", ")[1].split(" %")[0]) < 10
 
 
 @pytest.mark.parametrize("words, said", [
-    (("fit", "."), "expected fit|report MODEL"),
+    (("fit", "."), "expected fit MODEL PREDICTIONS=SPEC"),
+    (("report",), "expected fit MODEL PREDICTIONS=SPEC"),
+    ((), "expected fit MODEL PREDICTIONS=SPEC"),
     (("fit", ".", "predictions.jsonl"), "expected PREDICTIONS=SPEC"),
-    (("report", ".", "no.jsonl=no.jsonl"), "no calibration.json in it"),
+    (("report", "predictions.jsonl"), "expected PREDICTIONS=SPEC"),
 ])
 def test_what_is_missing_is_said(words, said, tmp_path):
     done = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, timeout=300, cwd=tmp_path)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from latexocr.reading import GenerateConfig
 from latexocr.reading.conversation import conversation
-from latexocr.reading.decoding import LOOP, PERIOD, Answer, decode, in_circles, loop_end
+from latexocr.reading.decoding import LOOP, PERIOD, Answer, circle, decode, loop_end
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, render
 from latexocr.reading.local import load_model
@@ -34,7 +34,7 @@ CONFIG = GenerateConfig(max_tokens=60)
     ([3] * (LOOP - 1) + [4], False),
 ])
 def test_what_is_a_circle(answer, circles):
-    assert in_circles(answer) == circles
+    assert bool(circle(answer)) == circles
 
 
 PIECE = st.lists(st.integers(0, 3), min_size=1, max_size=PERIOD + 2)

@@ -73,6 +73,27 @@ def retire(kwargs: dict[str, Any], rows: Sequence[int], shape: Sequence[int]) ->
     return True
 
 
+def rewinds(kwargs: dict[str, Any]) -> bool:
+    """Whether tokens of one row can be taken back: where all that the model keeps of them can be masked."""
+    cache = _cache(kwargs)
+    return (cache is not None and all(isinstance(layer, RoomyLayer) for layer in cache.layers)
+            and isinstance(kwargs.get("position_ids"), torch.Tensor))
+
+
+def rewind(kwargs: dict[str, Any], row: int, count: int) -> None:
+    """Take back the last `count` tokens of a row, in place; the one before them is to be given to the model again.
+
+    That one stands in the last column then, with the position that it had; the columns between are masked.
+    """
+    positions = kwargs["position_ids"]
+    if kwargs.get("attention_mask") is None:  # Transformers has none where nothing is padded.
+        kwargs["attention_mask"] = positions.new_ones(positions.shape[-2:])
+    mask = kwargs["attention_mask"]
+    columns = mask[row].nonzero()[:, 0]
+    positions[..., row, -1] = positions[..., row, columns[-1 - count]]
+    mask[row, columns[-1 - count:-1]] = 0
+
+
 def _cache(kwargs: dict[str, Any]) -> DynamicCache | None:
     """The growing cache of transformers; None where a model or an engine brings one of its own."""
     return next((value for value in kwargs.values() if type(value) is DynamicCache), None)

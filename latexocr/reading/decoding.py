@@ -1,9 +1,10 @@
-"""How the pictures of a batch are answered: token by token, each until it has ended or goes in circles.
+"""How the pictures of a batch are answered: token by token, each until it has ended.
 
 Takes a model and what `inputs.encode` made of the questions, gives answers as tokens with their probabilities. Before
 the first token everything is transformers' own: `generate` prepares cache, positions and masks, as each family needs
 them, and then hands over to `_answer`. Its own loop computes on for an answer that has ended, until the longest has;
-here answers that have ended leave the batch. Knows nothing of pictures or formulas.
+here answers that have ended leave the batch, and one that goes in circles is taken back to where that began and has to
+go on otherwise. Knows nothing of pictures or formulas.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LOOP, PERIOD = 72, 12
 """An answer goes in circles when its last 72 tokens repeat a piece of at most 12, six times or more."""
+RESTARTS = 3
+"""How often an answer that goes in circles is taken back before it is cut."""
 RETIRE = 8
 """When an eighth of a batch has ended it leaves: that copies the keys and values of the others, so not at each one."""
 
@@ -34,24 +37,62 @@ class Answer:
     log_probabilities: list[float] = field(default_factory=list)
     """Of each token, and of the end token where it ended; before any temperature."""
     ended: bool = False
-    """By the model itself. One that goes in circles or has no more room is done without."""
+    """By the model itself. One that still goes in circles, or has no more room, is done without."""
     done: bool = False
+    kept: int = 0
+    """Tokens that are never taken back."""
+    forbidden: frozenset[int] = frozenset()
+    """What may not come next after those: the end of an answer that is empty, and what led in circles from there."""
+    restarts: int = RESTARTS
+    """How often it may still be taken back."""
 
-    def add(self, token: int, log_probability: float, *, ends: Collection[int], most: int) -> None:
-        """One more token, where it is not done: `most` is how many it may have, `ends` are those that end it."""
+    @property
+    def barred(self) -> frozenset[int]:
+        """What may not come next."""
+        return self.forbidden if len(self.tokens) == self.kept and not self.done else frozenset()
+
+    @property
+    def settled(self) -> list[int]:
+        """The first tokens, as many as are not taken back whatever comes: less than all of them where they repeat."""
         if self.done:
-            return
+            return self.tokens
+        return self.tokens[:max(self.kept, min(_first_round(self.tokens, period) for period in range(1, PERIOD + 1)))]
+
+    def add(self, token: int, log_probability: float, *, ends: Collection[int], most: int) -> int:
+        """One more token, where it is not done: `most` is how many it may have, `ends` are those that end it.
+
+        Where it goes in circles, all but the first round is taken back, and what began the second is forbidden there.
+        Returns how many tokens that are, this one among them.
+        """
+        if self.done:
+            return 0
         self.log_probabilities.append(log_probability)
         if token in ends:
             self.ended = self.done = True
-        else:
-            self.tokens.append(token)
-            self.done = len(self.tokens) >= most or in_circles(self.tokens)
+            return 0
+        self.tokens.append(token)
+        period = circle(self.tokens)
+        if period and self.restarts:
+            return self._go_back(len(self.tokens) - LOOP + period)
+        self.done = bool(period) or len(self.tokens) >= most
+        return 0
+
+    def _go_back(self, place: int) -> int:
+        """Keep the tokens before this place, and at least those that were kept before; how many are gone."""
+        earlier = self.forbidden if place <= self.kept else frozenset()
+        self.kept, self.restarts = max(self.kept, place), self.restarts - 1
+        self.forbidden = earlier | {self.tokens[self.kept]}
+        gone = len(self.tokens) - self.kept
+        del self.tokens[self.kept:], self.log_probabilities[self.kept:]
+        return gone
 
 
 def decode(model: Any, inputs: BatchFeature, *, ends: Collection[int], config: GenerateConfig,
            watch: Callable[[Sequence[int]], None] = lambda tokens: None) -> list[Answer]:
-    """The answers to a batch of encoded questions, in their order; `watch` sees the first as it grows."""
+    """The answers to a batch of encoded questions, in their order; none is empty.
+
+    `watch` sees the first as it grows: the tokens that are not taken back.
+    """
     import torch
 
     sampling: dict[str, Any] = {"do_sample": False}
@@ -69,29 +110,42 @@ def _answer(model: Any, input_ids: torch.Tensor, logits_processor: LogitsProcess
     """The loop after the preparations of `generate`; `kwargs` are what the model is called with, the cache among it."""
     import torch
 
-    from latexocr.reading.cache import make_room, retire
+    from latexocr.reading.cache import make_room, retire, rewind, rewinds
 
     make_room(kwargs)
-    answers = [Answer() for _ in input_ids]
+    restarts = RESTARTS if rewinds(kwargs) else 0
+    answers = [Answer(forbidden=frozenset(ends), restarts=restarts) for _ in input_ids]
     rows, new = list(answers), 1 if kwargs["use_cache"] else None
     outputs = model(**model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs))
     with model._optimize_model_for_decode():
         while True:
             kwargs = model._update_model_kwargs_for_generation(outputs, kwargs)
             logits = outputs.logits[:, -1].float()
-            tokens = _choose(logits_processor(input_ids, logits), sample=generation_config.do_sample)
+            sure = logits.log_softmax(dim=-1)  # Before any token is forbidden, as the processors may change in place.
+            scores = _without(logits_processor(input_ids, logits), [answer.barred for answer in rows])
+            tokens = _choose(scores, sample=generation_config.do_sample)
             input_ids = torch.cat([input_ids, tokens], dim=1)
-            chosen = logits.log_softmax(dim=-1).gather(1, tokens)
             # In one, as a GPU is waited for each time; float32 holds every number of a token.
-            for answer, (token, log_probability) in zip(rows, torch.cat([tokens.float(), chosen], dim=1).tolist()):
-                answer.add(int(token), log_probability, ends=ends, most=most)
-            watch(answers[0].tokens)
+            both = torch.cat([tokens.float(), sure.gather(1, tokens)], dim=1).tolist()
+            for row, (answer, (token, log_probability)) in enumerate(zip(rows, both, strict=True)):
+                if gone := answer.add(int(token), log_probability, ends=ends, most=most):
+                    rewind(kwargs, row, gone)
+                    input_ids[row, -1] = answer.tokens[-1]
+            watch(answers[0].settled)
             going = [place for place, answer in enumerate(rows) if not answer.done]
             if not going:
                 return answers
             if RETIRE * (len(rows) - len(going)) >= len(rows) and retire(kwargs, going, input_ids.shape):
                 input_ids, rows = input_ids[going], [rows[place] for place in going]
             outputs = model(**model.prepare_inputs_for_generation(input_ids, next_sequence_length=new, **kwargs))
+
+
+def _without(scores: torch.Tensor, barred: Sequence[Collection[int]]) -> torch.Tensor:
+    """The scores of each row, those of its barred tokens so low that they are never chosen; in place."""
+    for row, tokens in enumerate(barred):
+        if tokens:
+            scores[row, list(tokens)] = float("-inf")
+    return scores
 
 
 def _choose(scores: torch.Tensor, *, sample: bool) -> torch.Tensor:
@@ -112,16 +166,26 @@ class Pieces:
         self._written = text
 
 
-def in_circles(tokens: Sequence[object]) -> bool:
-    """Whether the last tokens of an answer only repeat a piece."""
+def circle(tokens: Sequence[object]) -> int:
+    """How many tokens the piece has that the last tokens of an answer only repeat; 0 where they do not."""
     tail = tokens[-LOOP:]
-    return len(tail) == LOOP and any(tail[-1] == tail[-1 - period] and tail[period:] == tail[:-period]
-                                     for period in range(1, PERIOD + 1))
+    if len(tail) < LOOP:
+        return 0
+    return next((period for period in range(1, PERIOD + 1)
+                 if tail[-1] == tail[-1 - period] and tail[period:] == tail[:-period]), 0)
 
 
 def loop_end(tokens: Sequence[object]) -> int | None:
-    """How many tokens of a finished answer stand before it is ended for going in circles; None where it does not.
+    """How many tokens of a finished answer stand before it goes in circles; None where it does not.
 
-    For readers whose model runs elsewhere: with this their answers are those of a model in this process.
+    For readers whose model runs elsewhere, where nothing is taken back: what comes after is left out.
     """
-    return next((end for end in range(LOOP, len(tokens) + 1) if in_circles(tokens[end - LOOP:end])), None)
+    return next((end for end in range(LOOP, len(tokens) + 1) if circle(tokens[end - LOOP:end])), None)
+
+
+def _first_round(tokens: Sequence[object], period: int) -> int:
+    """Where the first round ends of what the last tokens repeat with this period: at the end if they do not."""
+    place = len(tokens)
+    while place > period and tokens[place - 1] == tokens[place - 1 - period]:
+        place -= 1
+    return place

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import gzip
 import json
+import math
 import os
 import re
 import time
@@ -55,6 +56,8 @@ SCHOOL_SHARE = 0.5
 """How many of the chunks by hand are of exercises."""
 RESOLUTIONS, HAND_RESOLUTIONS = (65, 80, 100, 120, 150, 180, 220), (130, 200, 300, 300)
 """Dots an inch of a chunk: small letters on a screen are 5 pixels high, those of a prepared picture 9."""
+LARGEST_SPREAD = 0.7
+"""Logarithm of how far the height of a picture's symbols is off in training, at most."""
 CELL = 16
 """Side of the square that one visual token covers, in pixels."""
 GLYPH_CLASSES = 16384
@@ -164,7 +167,7 @@ def _formulas(corpus: Corpus, rng: np.random.Generator, longest: int, count: int
         for place in np.flatnonzero(rng.random(count) < TABLE_SHARE):
             composed = rng.random() < COMPOSED_SHARE
             lines = corpus.classes[1 + int(rng.random() < 0.4)] or corpus.classes[1]
-            formulas[place] = (table(corpus.classes[0], lines, rng) if composed
+            formulas[place] = (table(corpus.classes[0], lines, rng, longest=longest) if composed
                                else corpus.tables[rng.integers(len(corpus.tables))])
     return [SAME_SPACES.sub(r"\1", UNSEEN_SPACE.sub(" ", formula)) for formula in formulas]
 
@@ -185,7 +188,9 @@ def _training_font(rng: np.random.Generator) -> str:
 
 def _example(latex: str, drawing: Drawing, ids: list[int], dpi: int, rng: np.random.Generator, spread: float
              ) -> Example:
-    fitted: Fitted = fit(np.asarray(drawing.image), GLYPH_HEIGHT * float(np.exp(rng.normal(0, spread))))
+    # On a scan or a small picture, preparation takes the height of symbols for another one: seldom, but then by far.
+    amiss = float(np.clip(rng.standard_t(3) * spread, -LARGEST_SPREAD, LARGEST_SPREAD))
+    fitted: Fitted = fit(np.asarray(drawing.image), GLYPH_HEIGHT * math.exp(amiss))
     pixels_a_point = dpi / 72.27
     glyphs = np.array([
         (((g.left + g.right) / 2 * pixels_a_point - fitted.left) * fitted.scale,
