@@ -144,7 +144,8 @@ def test_a_program_is_held_to_its_limits(tmp_path, quick):
     r"\begin{align}a&=b\\c&=d\end{align}", r"\begin{align*}a&=b\end{align*}", r"\begin{equation}a\end{equation}",
     r"\begin{gather}a\\b\end{gather}", r"\begin{eqnarray*}a&=&b\end{eqnarray*}",
     r"\begin{alignat}{2}a&=b&c\end{alignat}",
-    r"a\tag{1}", r"a\tag*{1}", r"\begin{aligned}a\label{x}\nonumber\end{aligned}", r"\color{red}a",
+    r"a\tag{1}", r"a\tag*{1}", r"\begin{aligned}a\label{x}\nonumber\end{aligned}",
+    r"\begin{aligned}&\log a\\&=b\end{aligned}", r"\color{red}a",
     r"\textcolor{red}{a}", r"{\color[rgb]{1,0,0}a}", "a% b", "a%", r"a<b\lt c",
     r"\begin{multline*}a\\b\end{multline*}",
 ])

@@ -52,14 +52,16 @@ ALONE = r"""
 \renewenvironment{equation}{}{}\expandafter\let\csname equation*\endcsname\equation
 \expandafter\let\csname endequation*\endcsname\endequation\OCRalias{math}{equation}\OCRalias{displaymath}{equation}
 \renewenvironment{eqnarray}{\array{rcl}}{\endarray}\OCRalias{eqnarray*}{eqnarray}
-\makeatletter\renewcommand\dft@tag{\@ifstar\OCRtagstar\OCRtag}\makeatother
+\makeatletter\renewcommand\dft@tag{\@ifstar\OCRtagstar\OCRtag}
+\renewcommand\aligned@a[1][c]{\start@aligned{#1}\m@ne}\makeatother
 \newcommand\OCRtag[1]{\qquad\text{(#1)}}\newcommand\OCRtagstar[1]{\qquad\text{#1}}
 \renewcommand\label[1]{}\let\nonumber\relax\let\notag\relax
 \providecommand\color[2][]{}\providecommand\textcolor[3][]{#3}\providecommand\lt{<}\providecommand\gt{>}
 \providecommand\colonequals{\coloneqq}\providecommand\bold{\mathbf}\providecommand\Bbb{\mathbb}
 \providecommand\frak{\mathfrak}"""
 """Formulas as they stand in documents, alone: environments that number their lines are set as those inside a formula,
-tags are set beside it, labels and colours are not seen."""
+tags are set beside it, labels and colours are not seen. `aligned` is amsmath's again: that of mathtools 1.29 looks for
+its option beyond an `&` at once after it, and then breaks at many a command."""
 SECONDS_AT_LEAST, FORMULAS_A_SECOND = 3, 200
 """The limit of a document: seconds of a processor. TeX sets thousands a second; one that loops must not hold it up."""
 PATIENCE = 30
