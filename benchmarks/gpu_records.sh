@@ -4,7 +4,7 @@
 # DATA holds train/ with train.jsonl (CROHME) and im2latex_sample/; OUT gets records and logs. PYTHON trains and is the
 # client, with the packages of TRAIN_PATH; SERVE_PYTHON has vLLM, and is started with those of SERVE_PATH alone.
 #   right: which WAYS of starting vLLM answer as transformers does; OUT/way says the first that does (4 min)
-#   one:   training on the first GPU, beside it serving on the second (12 min)
+#   one:   training on the first GPU, beside it serving on the second (13 min)
 #   two:   what both do together, two_gpus.sh (8 min)
 # What is served is started that WAY; where none is right nothing is served, and DIAGNOSE, if set, is run instead.
 # FIRST_GPU (0) is the first of the two; CORES (all) is how many cores they share, from FIRST_CORE (0) on.
@@ -24,9 +24,9 @@ lane() { # NUMBER PACKAGES COMMAND...: on the first GPU (0) or the second (1), w
     CUDA_VISIBLE_DEVICES=$((FIRST_GPU + $1)) PYTHONPATH=$here/..:$2 taskset -c $from-$((from + CORES / 2 - 1)) "${@:3}"
 }
 
-learn() { # NAME SCRIPT [OPTION...]
-    lane 0 "${TRAIN_PATH:-}" "$PYTHON" "$here/$2" "$out/$1.json" "${@:3}" > "$out/$1.log" 2>&1
-    say "$1 ended with $?"
+learn() { # GPU NAME SECONDS SCRIPT [OPTION...]: given up after so many seconds; records hold what was done by then
+    lane "$1" "${TRAIN_PATH:-}" timeout "$3" "$PYTHON" "$here/$4" "$out/$2.json" "${@:5}" > "$out/$2.log" 2>&1
+    say "$2 ended with $?"
 }
 
 # Prints how vLLM is told to start. All but `itself` want TORCH_COMPILE_DISABLE=1, and start in half the time.
@@ -64,9 +64,9 @@ is_right() { # WAY GPU: 24 answers, of which at most two may differ from float32
 
 right() {
     rm -f "$out"/right_* "$out/way"
-    CUDA_VISIBLE_DEVICES='' PYTHONPATH=$here/..:${SERVE_PATH:-} "$PYTHON" "$here/serving_speed.py" --data "$printed" \
-        $few --dtype float32 --serve-python "$SERVE_PYTHON" --contenders transformers --keep "${right%/*}" \
-        > "$out/transformers.log" 2>&1 &
+    CUDA_VISIBLE_DEVICES='' PYTHONPATH=$here/..:${SERVE_PATH:-} taskset -c $FIRST_CORE-$((FIRST_CORE + CORES - 1)) \
+        "$PYTHON" "$here/serving_speed.py" --data "$printed" $few --dtype float32 --serve-python "$SERVE_PYTHON" \
+        --contenders transformers --keep "${right%/*}" > "$out/transformers.log" 2>&1 &
     if is_right graphs 0; then is_right full 0; else is_right eager 0; fi &
     is_right itself 1 || is_right plain 1 &
     wait
@@ -75,17 +75,17 @@ right() {
     done
     say "way: $(way)"
     [ -n "$(way)" ] || [ -z "${DIAGNOSE:-}" ] ||
-        lane 0 "${SERVE_PATH:-}" timeout 200 "$SERVE_PYTHON" "$DIAGNOSE" "$out/diagnosis.json" > "$out/diagnosis.log" 2>&1
+        lane 0 "${SERVE_PATH:-}" timeout 200 "$SERVE_PYTHON" "$DIAGNOSE" "$out/diagnosis.json" \
+            > "$out/diagnosis.log" 2>&1
 }
 
 way() { cat "$out/way" 2> /dev/null; }
 
 one() {
     (
-        learn speed training_speed.py --data "$ink" --pictures 6400 --looks 16
-        learn engines_ernie engines.py 20 ernie4_5_vl_moe
-        learn shapes_qwen training_shapes.py --shapes qwen2_5_vl_3b
-        learn shapes_ernie training_shapes.py --shapes ernie_28b --bits 4
+        learn 0 speed 480 training_speed.py --data "$ink" --pictures 2560 --looks 10
+        learn 0 engines_ernie 180 engines.py 20 ernie4_5_vl_moe
+        learn 0 shapes_qwen 180 training_shapes.py --shapes qwen2_5_vl_3b
     ) &
     if [ -n "$(way)" ]; then
         serve "$(way)" 1 h100 "--api-server-count 8" --batch 64 --warm 64 --alone 20 --in-flight 64 256 512 \
@@ -94,10 +94,13 @@ one() {
         serve "$(way)" 1 qwen_3b "" --model "$out/qwen2_5_vl_3b" --limit 200 --max-tokens 256 --warm 64 --alone 5 \
             --in-flight 64 256 --seconds 10 --patience 200 --contenders served requests
     fi
+    learn 1 shapes_ernie 180 training_shapes.py --shapes ernie_28b --bits 4
     wait
 }
 
 two() {
+    mkdir -p "$out/two"
+    [ ! -d "$out/qwen2_5_vl_3b" ] || ln -sfn "$(realpath "$out/qwen2_5_vl_3b")" "$out/two/qwen2_5_vl_3b"
     for part in train serve record; do
         local packages=${TRAIN_PATH:-} from=$ink compile=0
         if [ $part = serve ]; then
