@@ -58,6 +58,7 @@ RELATION = re.compile(r"=|\\(?:le|ge|leq|geq|equiv|sim|approx|to|in|subset)(?![a
 CONDITIONS = ("", "", "", "", r"\text{if }", r"\text{if }", r"\text{for }", r"\mathrm{if}\ ", r"\text{when }",
               r"\quad\text{if }", r"\text{for all }", r"\text{on }", r"\text{in }", r"\text{with probability }")
 OTHERWISE = (r"\text{otherwise}", r"\text{otherwise}", r"\text{otherwise}.", r"\text{otherwise.}", r"\text{else}")
+MARKS = (",", ".", ";")
 Fill = Callable[[str, str], str]
 Choice = TypeVar("Choice")
 
@@ -217,8 +218,9 @@ def _lines(longer: Sequence[str], chance: Random) -> str:
         parts[1:] = [("", relation or "=", rest) for _, relation, rest in parts[1:]]
     before, after = (("&", "&") if len(spec) == 5 else ("&", "") if name == "aligned" or spec == "{rl}" else ("", ""))
     lines = [f"{head}{before}{relation}{after} {rest}" for head, relation, rest in parts]
-    end = chance.choice(("", "", "", ",", ",", ";"))
-    body = f"{end}\\\\".join(lines) + chance.choice(("", "", ".", ","))
+    end, last = chance.choice(("", "", "", ",", ",", ";")), chance.choice(("", "", ".", ","))
+    ends = [last if i == count - 1 else end for i in range(count)]
+    body = r"\\".join(line if line.endswith(MARKS) else line + mark for line, mark in zip(lines, ends, strict=True))
     return _braced(brace, f"\\begin{{{name}}}{spec}{body}\\end{{{name}}}")
 
 
