@@ -4,11 +4,18 @@
 #     benchmarks/run.sh data runs/published             # all pictures
 #     benchmarks/run.sh data runs/rehearsal 8           # the same steps on 8 pictures a set
 #
-# DATA holds im2latex_sample/ (labels.jsonl and pictures) and, for handwriting, test2014/ with test2014.jsonl beside it
-# (the standard bitmaps of CROHME 2014) and train/ with train.jsonl. All of them are other people's: see
-# benchmarks/suites. OUT gets a run folder a set, `published/` with what may be committed, and `tables.md`.
-# A killed run goes on where it was when the same command is given again.
+# DATA holds what there is of these; what it lacks is left out and named:
+#   im2latex_sample/    labels.jsonl and pictures
+#   test2014/           with test2014.jsonl beside it: the standard bitmaps of CROHME 2014
+#   train/              with train.jsonl beside it: its training pictures, for the adapter
+#   validation_200/     formulas of held-out documents, drawn with the fonts that were never trained on, by
+#       python -m latexocr.training.pretrain validation data/validation_200 --corpus formulas.jsonl.gz \
+#           --model latexocr/reading/builtin --longest 200 --seed 1 --fonts palatino px
+# The first three are other people's: see benchmarks/suites. The corpus: benchmarks/pretrain.sh.
+# OUT gets a run folder a set, `published/` with what may be committed, and `tables.md`. Two sets are read at a time,
+# each on half of the cores. A killed run goes on where it was when the same command is given again.
 #
+#     MODEL=runs/pretrain/run/model benchmarks/run.sh ...  # in place of the model that ships
 #     ADAPTER=runs/crohme benchmarks/run.sh ...         # an adapter tuned on CROHME; without one it is trained here,
 #                                                       # which without a GPU is left out unless TRAIN=1
 #     PEERS=0 benchmarks/run.sh ...                     # without pix2tex
@@ -20,19 +27,20 @@ if [ $# -lt 2 ]; then
     echo "run.sh: expected DATA OUT [LIMIT]" >&2
     exit 2
 fi
-data=$1 out=$2 limit=${3:+--limit $3}
+data=$1 out=$2 limit=${3:+--limit $3} few=${3:-}
 here=$(dirname "$0")
-python=${PYTHON:-python3} adapter=${ADAPTER:-}
+python=${PYTHON:-python3} model=${MODEL:-builtin} adapter=${ADAPTER:-} drawn=$data/validation_200
 mkdir -p "$out"
 say() { echo "run.sh: $*" >&2; }
+there() { [ -e "$data/$1" ] || { say "no $data/$1: left out" && return 1; }; }
 
 # The adapter: the settings of the published one (benchmarks/results/training/crohme_run.json).
-if [ -z "$adapter" ] && [ -e "$data/train.jsonl" ]; then
+if [ -z "$adapter" ] && there train.jsonl; then
     if [ -e "$out/crohme/adapter_config.json" ] || [ "${TRAIN:-0}" = 1 ] ||
         "$python" -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then
         adapter=$out/crohme
-        "$python" -m latexocr.cli train --data "crohme:$data/train" --out "$adapter" --rank 32 --alpha 64 \
-            --learning-rate 1e-3 --schedule cosine --held-out 0 --batch 64 --steps 960
+        "$python" -m latexocr.cli train --data "crohme:$data/train" --model "$model" --out "$adapter" --rank 32 \
+            --alpha 64 --learning-rate 1e-3 --schedule cosine --held-out 0 --batch 64 --steps 960
     fi
 fi
 [ -n "$adapter" ] || say "no adapter: no GPU here to train one (TRAIN=1 trains it all the same), and ADAPTER names none"
@@ -52,8 +60,16 @@ if [ "${PEERS:-1}" = 1 ] && [ ! -e "$weights" ]; then
 fi
 [ "${PEERS:-1}" = 1 ] || say "pix2tex is left out: PEERS=0"
 
-# measure NAME SPEC [OPTION...]: every column of one set, in one report.
-measure() {
+# bench NAME DATA BASE [OPTION...]: a run folder; what of it may be published.
+bench() {
+    name=$1 spec=$2 base=$3
+    shift 3
+    "$python" -m latexocr.cli bench --data "$spec" --base "$base" --out "$out/$name" "$@"
+    "$python" "$here/publish.py" "$out/$name" "$out/published/$name"
+}
+
+# suite NAME SPEC [OPTION...]: every column of a test set, pix2tex among them, in one report.
+suite() {
     name=$1 spec=$2
     shift 2
     if [ "${PEERS:-1}" = 1 ]; then
@@ -61,14 +77,38 @@ measure() {
             --out "$out/$name-pix2tex" --glyph-height "${GLYPH_HEIGHT:-11}" $limit
         set -- "$@" --model "pix2tex=$out/$name-pix2tex/predictions-pix2tex.jsonl"
     fi
-    "$python" -m latexocr.cli bench --data "suite:$name=$spec" --base builtin --out "$out/$name" $limit "$@"
-    "$python" "$here/publish.py" "$out/$name" "$out/published/$name"
+    bench "$name" "suite:$name=$spec" "$model" $limit "$@"
 }
 
-measure im2latex_sample "im2latex:$data/im2latex_sample"
-if [ -e "$data/test2014.jsonl" ]; then
-    measure crohme_2014 "crohme:$data/test2014" ${adapter:+--tuned "$adapter"}
-else
-    say "no $data/test2014.jsonl: CROHME 2014 is left out"
+# Answers to damaged pictures, which become columns beside those to the same pictures undamaged.
+damaged="half triple inverted scan"
+read_damaged() {
+    "$python" "$here/damaged.py" "$drawn" "$out/damaged" $few
+    for kind in $damaged; do
+        "$python" -m latexocr.cli bench --data "$out/damaged/$kind" --base "$model" --out "$out/damaged-$kind"
+    done
+}
+
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((($(getconf _NPROCESSORS_ONLN) + 1) / 2))}"
+(
+    if there im2latex_sample; then suite im2latex_sample "im2latex:$data/im2latex_sample"; fi
+    if there validation_200; then bench validation_200 "$drawn" "$model" $limit; fi
+) &
+first=$!
+(
+    if there test2014.jsonl; then suite crohme_2014 "crohme:$data/test2014" ${adapter:+--tuned "$adapter"}; fi
+    if there validation_200 2> /dev/null; then read_damaged; fi
+) &
+second=$!
+status=0
+wait "$first" || status=$?
+wait "$second" || status=$?
+[ $status = 0 ] || exit $status
+if there validation_200 2> /dev/null; then
+    set --
+    for kind in $damaged; do
+        set -- "$@" "$kind=$out/damaged-$kind/predictions-base.jsonl"
+    done
+    bench validation_200_damaged "$drawn" "$out/validation_200/predictions-base.jsonl" --limit "${few:-600}" --model "$@"
 fi
 "$python" "$here/publish.py" table "$out"/published/*/report.json | tee "$out/tables.md"
