@@ -62,7 +62,8 @@ start() {
 everything() {
     base=$work/code/latexocr/reading/builtin run=$work/run
     nice "$python" -m latexocr.training.pretrain validation "$work/validation" --corpus "$work/corpus.jsonl.gz" \
-        --model "$base" --longest 200 --count "${VALIDATION:-2000}" --seed 1 --fonts palatino px > "$work/validation.log" 2>&1 &
+        --model "$base" --longest 200 --count "${VALIDATION:-2000}" --seed 1 --fonts palatino px \
+        > "$work/validation.log" 2>&1 &
     drawing=$!
     set -- -m latexocr.training.pretrain run --model "$base" --corpus "$work/corpus.jsonl.gz" --out "$run" \
         --hands "$work/hands.npz" --device "$device" --workers "${WORKERS:-15}" --short-seconds 0 "$@"
