@@ -1,9 +1,10 @@
-"""Decoding: the same tokens as transformers' own loop, each answer until its own end, none in circles for ever."""
+"""Decoding: the same tokens as transformers' own loop, each answer until its own end, taken back where it circles."""
 
 from __future__ import annotations
 
 import functools
 import itertools
+import random
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from latexocr.reading import GenerateConfig
 from latexocr.reading.conversation import conversation
-from latexocr.reading.decoding import LOOP, PERIOD, Answer, circle, decode, loop_end
+from latexocr.reading.decoding import LOOP, PERIOD, RESTARTS, ROUNDS, Answer, circle, decode, loop_end
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, render
 from latexocr.reading.local import load_model
@@ -22,19 +23,25 @@ from tests.families import FAMILIES
 
 CONFIG = GenerateConfig(max_tokens=60)
 """Too few for circles."""
+LONG = GenerateConfig(max_tokens=280)
+"""Untrained models have gone in circles by then."""
 
 
 @pytest.mark.parametrize(("answer", "circles"), [
-    ([3] * LOOP, True),
-    ([1, 2, 3] * (LOOP // 3), True),
-    ([7, 8] + list(range(12)) * (LOOP // 12), True),
-    (list(range(LOOP)), False),
-    (list(range(13)) * 8, False),  # a matrix of equal rows is no circle
-    ([3] * (LOOP - 1), False),
-    ([3] * (LOOP - 1) + [4], False),
+    ([3] * LOOP, 1),
+    ([1, 2, 3] * (LOOP // 3), 3),
+    ([7, 8] + list(range(12)) * ROUNDS, 12),
+    ([7, 8] + list(range(PERIOD)) * ROUNDS, PERIOD),
+    (list(range(PERIOD + 1)) * ROUNDS, 0),
+    (list(range(12)) * ROUNDS + [0], 12),
+    (list(range(12)) * (ROUNDS - 1), 0),  # a matrix of nine equal rows is no circle
+    (list(range(LOOP)), 0),
+    (list(range(13)) * 8, 0),
+    ([3] * (LOOP - 1), 0),
+    ([3] * (LOOP - 1) + [4], 0),
 ])
 def test_what_is_a_circle(answer, circles):
-    assert bool(circle(answer)) == circles
+    assert circle(answer) == circles
 
 
 PIECE = st.lists(st.integers(0, 3), min_size=1, max_size=PERIOD + 2)
@@ -43,11 +50,11 @@ PIECE = st.lists(st.integers(0, 3), min_size=1, max_size=PERIOD + 2)
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(PIECE, st.integers(1, 90)), max_size=4))
 def test_a_finished_answer_is_cut_where_a_growing_one_is_ended(pieces):
-    tokens = list(itertools.chain.from_iterable(piece * times for piece, times in pieces))[:300]
-    growing = Answer()
+    tokens = list(itertools.chain.from_iterable(piece * times for piece, times in pieces))[:500]
+    growing = Answer(restarts=0)
     for token in tokens:
         growing.add(token, -0.1, ends={9}, most=1000)
-    assert (loop_end(tokens) or len(tokens)) == len(growing.tokens)
+    assert (loop_end(tokens) or len(tokens)) == len(growing.tokens) == len(growing.log_probabilities)
     assert growing.done == (loop_end(tokens) is not None) and not growing.ended
     assert loop_end([str(token) for token in tokens]) == loop_end(tokens)
 
@@ -61,9 +68,65 @@ def test_an_answer_takes_nothing_more_when_it_is_done():
     assert (full.tokens, full.log_probabilities, full.ended, full.done) == ([5, 6], [-5, -6], False, True)
 
 
+def test_taken_back_to_the_first_round_and_not_that_way_again():
+    answer = Answer()
+    gone = [answer.add(token, -token, ends={9}, most=100) for token in [5, *[1, 2] * (LOOP // 2)]]
+    assert gone == [0] * LOOP + [LOOP - 2]
+    assert (answer.tokens, answer.log_probabilities, answer.done) == ([5, 1, 2], [-5, -1, -2], False)
+    assert answer.barred == {1}  # what began the second round
+    assert answer.add(3, -3, ends={9}, most=100) == 0
+    assert (answer.tokens, answer.barred) == ([5, 1, 2, 3], set())
+
+
+def grown(best, *, ends, most, **fields):
+    """An answer whose next token is the best that is not barred, and what was settled after each; `best(tokens)` gives
+    all tokens, the best first."""
+    answer, settled = Answer(forbidden=frozenset(ends), **fields), []
+    for _ in range((RESTARTS + 1) * most + 1):
+        if answer.done:
+            return answer, settled
+        token = next(token for token in best(answer.tokens) if token not in answer.barred)
+        before = len(answer.tokens)
+        gone = answer.add(token, -float(token), ends=ends, most=most)
+        assert answer.done or len(answer.tokens) == before + 1 - gone
+        settled.append(list(answer.settled))
+    raise AssertionError("an answer that never ends")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 3), st.integers(2, 6), st.integers(0, RESTARTS))
+def test_no_answer_goes_in_circles_whatever_the_model_finds_best(seed, memory, vocabulary, restarts):
+    """A model that looks at its last few tokens: most of its answers go in circles."""
+    @functools.cache
+    def ranks(seen):
+        return tuple(random.Random(f"{seed} {seen}").sample(range(vocabulary), vocabulary))
+
+    answer, settled = grown(lambda tokens: ranks(tuple(tokens[-memory:] if memory else ())), ends={0}, most=300,
+                            restarts=restarts)
+    assert answer.tokens and 0 not in answer.tokens
+    assert answer.ended or len(answer.tokens) == 300 or not answer.restarts
+    assert loop_end(answer.tokens) is None
+    assert answer.log_probabilities == [-float(token) for token in answer.tokens] + [-0.0] * answer.ended
+    for earlier, later in itertools.pairwise(settled):
+        assert later[:len(earlier)] == earlier
+    assert settled[-1] == answer.tokens
+
+
+def test_what_does_not_repeat_is_settled_at_once():
+    answer = Answer()
+    for token in range(40):
+        answer.add(token, 0.0, ends=(), most=100)
+        assert answer.settled == list(range(token + 1))
+    answer.add(39, 0.0, ends=(), most=100)
+    assert answer.settled == list(range(40))
+
+
 def parting(answers):
-    """The token that comes first at the most different places: taken for an end token, it parts the rows of a batch."""
-    return max(set(itertools.chain.from_iterable(answers)), key=lambda token: len({
+    """The token that comes first at the most different places: taken for an end token, it parts the rows of a batch.
+
+    None that begins an answer, for no answer may be empty.
+    """
+    return max(set(itertools.chain.from_iterable(answers)) - {answer[0] for answer in answers}, key=lambda token: len({
         answer.index(token) for answer in answers if token in answer}))
 
 
@@ -136,12 +199,97 @@ def test_pieces_put_together_are_the_reply(tiny_model):
     assert "".join(pieces) == prediction.reply == next(reader.read([sample])).reply
 
 
+def scored(reader, sample, answer):
+    """Log-probabilities of all tokens at each place of an answer, by one pass over all of it: (tokens, all)."""
+    asked = questions(reader, [sample])
+    said = torch.tensor([answer.tokens])
+    whole = {**asked, "input_ids": torch.cat([asked["input_ids"], said], dim=1),
+             "attention_mask": torch.ones(1, asked["input_ids"].shape[1] + said.shape[1], dtype=torch.long)}
+    whole |= {name: torch.cat([asked[name], torch.zeros_like(said)], dim=1) for name in asked if "token_type" in name}
+    with torch.inference_mode():
+        logits = reader.model(**whole).logits[0, asked["input_ids"].shape[1] - 1:]
+    return logits.float().log_softmax(-1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_that_is_taken_back_says_what_one_pass_finds_best(family, tmp_path):
+    """Untrained models soon go in circles: each row several times, at other places than its neighbours."""
+    FAMILIES[family](tmp_path)
+    reader = load_model(tmp_path, device="cpu")
+    samples = drawn(5, alphabet="0123456789abcxyz+-", longest=14, seed=5)
+    answers = decode(reader.model, questions(reader, samples), ends=reader.ends, config=LONG)
+    assert sum(answer.restarts < RESTARTS for answer in answers) >= 3, "no circles"
+    assert len({answer.kept for answer in answers}) > 2
+    for sample, answer in zip(samples, answers, strict=True):
+        sure = scored(reader, sample, answer)
+        spoken = answer.tokens + sorted(reader.ends)[:1] * answer.ended
+        assert answer.log_probabilities == pytest.approx(sure[range(len(spoken)), spoken].tolist(), abs=1e-4)
+        surest = sure[:len(spoken)].max(dim=-1).values.tolist()
+        others = [place for place, (own, best) in enumerate(zip(answer.log_probabilities, surest)) if own < best - 1e-3]
+        others = [place for place in others if place]  # At the first, an end was not allowed.
+        assert bool(others) == (answer.restarts < RESTARTS) and len(others) <= RESTARTS - answer.restarts
+
+
+def test_an_answer_that_circles_does_not_change_its_neighbours(tiny_model):
+    """Until the first of a batch is taken back, and after."""
+    reader = load_model(tiny_model, device="cpu")
+    samples = drawn(4, alphabet="0123456789abcxyz+-", longest=14, seed=5)
+    together = decode(reader.model, questions(reader, samples), ends=reader.ends, config=LONG)
+    alone = [decode(reader.model, questions(reader, [sample]), ends=reader.ends, config=LONG)[0] for sample in samples]
+    assert [answer.tokens for answer in together] == [answer.tokens for answer in alone]
+    assert len({answer.kept for answer in together}) > 2, "rows that are taken back together prove nothing"
+
+
+def test_sampling_is_taken_back_too(tiny_model):
+    """At so low a temperature as to be all but greedy."""
+    reader = load_model(tiny_model, device="cpu")
+    asked = questions(reader, drawn(2, alphabet="0123456789abcxyz+-", longest=14, seed=5))
+    greedy, sampled = (decode(reader.model, asked, ends=reader.ends, config=replace(LONG, temperature=temperature))
+                       for temperature in (0.0, 1e-5))
+    assert [answer.tokens for answer in sampled] == [answer.tokens for answer in greedy]
+    assert any(answer.restarts < RESTARTS for answer in sampled)
+
+
+def test_no_answer_is_empty(tiny_model):
+    """Though the model would begin with an end: then comes the next best, and its probability is as it was."""
+    reader = load_model(tiny_model, device="cpu")
+    sample, = drawn(1)
+    [free] = decode(reader.model, questions(reader, [sample]), ends=reader.ends, config=CONFIG)
+    first = free.tokens[0]
+    [answer] = decode(reader.model, questions(reader, [sample]), ends={first}, config=CONFIG)
+    sure = scored(reader, sample, free)[0]
+    second = int(sure.topk(2).indices[1])
+    assert answer.tokens[0] == second != first
+    assert answer.log_probabilities[0] == pytest.approx(float(sure[second]), abs=1e-4)
+
+
+def test_pieces_of_an_answer_that_was_taken_back_are_the_reply(tiny_model):
+    reader = load_model(tiny_model, device="cpu", config=LONG)
+    sample = drawn(1, alphabet="0123456789abcxyz+-", longest=14, seed=5)[0]
+    [answer] = decode(reader.model, questions(reader, [sample]), ends=reader.ends, config=LONG)
+    assert answer.kept, "no circles"
+    pieces = []
+    prediction = reader.stream(sample, pieces.append)
+    assert "".join(pieces) == prediction.reply and prediction.tokens == len(answer.tokens)
+
+
+def test_a_model_that_keeps_its_state_elsewhere_is_cut_at_once(tiny_model, monkeypatch):
+    """Such as in layers of a cache that are not ours, some of which forget."""
+    monkeypatch.setattr("latexocr.reading.cache.make_room", lambda kwargs: None)
+    reader = load_model(tiny_model, device="cpu")
+    answers = decode(reader.model, questions(reader, drawn(
+        3, alphabet="0123456789abcxyz+-", longest=14, seed=5)), ends=reader.ends, config=LONG)
+    assert any(answer.kept and len(answer.tokens) == answer.kept < LONG.max_tokens for answer in answers), "no circles"
+    assert all(answer.done and not answer.restarts for answer in answers)
+
+
 def test_a_model_that_only_repeats_itself_is_stopped_early(tiny_model, monkeypatch):
-    """A real model whose every next token is the same: its answer ends after LOOP tokens, as one cut short."""
+    """A real model whose best next token is always the same. Each time that it is taken back, a round and one other
+    token are kept; then its answer ends as one cut short, after a round."""
     reader = load_model(tiny_model, device="cpu", config=GenerateConfig(max_tokens=400))
     token = max(reader.ends) + 1
     monkeypatch.setattr(reader.model.lm_head, "forward", lambda hidden: torch.nn.functional.one_hot(
         torch.full(hidden.shape[:-1], token), reader.model.config.text_config.vocab_size).float())
     prediction, = reader.read(drawn(1))
     assert not prediction.error
-    assert (prediction.stop, prediction.tokens) == ("length", LOOP)
+    assert (prediction.stop, prediction.tokens) == ("length", 2 * RESTARTS + 1)

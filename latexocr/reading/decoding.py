@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import BatchFeature, GenerationConfig, LogitsProcessorList, PreTrainedTokenizerBase
 
-LOOP, PERIOD = 72, 12
-"""An answer goes in circles when its last 72 tokens repeat a piece of at most 12, six times or more."""
+LOOP, ROUNDS, PERIOD = 72, 10, 32
+"""An answer goes in circles when its last 72 tokens or more are a piece of at most 32, ten times or more: a matrix of
+nine equal rows does not."""
 RESTARTS = 3
-"""How often an answer that goes in circles is taken back before it is cut."""
+"""How often an answer that goes in circles is taken back and goes on; then it ends after the first round."""
 RETIRE = 8
 """When an eighth of a batch has ended it leaves: that copies the keys and values of the others, so not at each one."""
 
@@ -37,7 +38,7 @@ class Answer:
     log_probabilities: list[float] = field(default_factory=list)
     """Of each token, and of the end token where it ended; before any temperature."""
     ended: bool = False
-    """By the model itself. One that still goes in circles, or has no more room, is done without."""
+    """By the model itself. One that goes in circles again and again, or has no more room, is done without."""
     done: bool = False
     kept: int = 0
     """Tokens that are never taken back."""
@@ -61,8 +62,9 @@ class Answer:
     def add(self, token: int, log_probability: float, *, ends: Collection[int], most: int) -> int:
         """One more token, where it is not done: `most` is how many it may have, `ends` are those that end it.
 
-        Where it goes in circles, all but the first round is taken back, and what began the second is forbidden there.
-        Returns how many tokens that are, this one among them.
+        Where it goes in circles, all but the first round is taken back. It is done then if that was too often, or else
+        goes on from there, where what began the second round is forbidden. Returns how many tokens it goes back for
+        that, this one among them; 0 where it just goes on or is done.
         """
         if self.done:
             return 0
@@ -72,15 +74,14 @@ class Answer:
             return 0
         self.tokens.append(token)
         period = circle(self.tokens)
-        if period and self.restarts:
-            return self._go_back(len(self.tokens) - LOOP + period)
-        self.done = bool(period) or len(self.tokens) >= most
-        return 0
+        self.done = not self.restarts if period else len(self.tokens) >= most
+        gone = self._go_back(_first_round(self.tokens, period)) if period else 0
+        return 0 if self.done else gone
 
     def _go_back(self, place: int) -> int:
         """Keep the tokens before this place, and at least those that were kept before; how many are gone."""
         earlier = self.forbidden if place <= self.kept else frozenset()
-        self.kept, self.restarts = max(self.kept, place), self.restarts - 1
+        self.kept, self.restarts = max(self.kept, place), max(0, self.restarts - 1)
         self.forbidden = earlier | {self.tokens[self.kept]}
         gone = len(self.tokens) - self.kept
         del self.tokens[self.kept:], self.log_probabilities[self.kept:]
@@ -168,19 +169,30 @@ class Pieces:
 
 def circle(tokens: Sequence[object]) -> int:
     """How many tokens the piece has that the last tokens of an answer only repeat; 0 where they do not."""
-    tail = tokens[-LOOP:]
-    if len(tail) < LOOP:
-        return 0
-    return next((period for period in range(1, PERIOD + 1)
-                 if tail[-1] == tail[-1 - period] and tail[period:] == tail[:-period]), 0)
+    for period in range(1, PERIOD + 1):
+        length = _length(period)
+        if len(tokens) < length:
+            return 0
+        if tokens[-1] == tokens[-1 - period] and tokens[period - length:] == tokens[-length:-period]:
+            return period
+    return 0
 
 
 def loop_end(tokens: Sequence[object]) -> int | None:
-    """How many tokens of a finished answer stand before it goes in circles; None where it does not.
+    """How many tokens of a finished answer stand to the end of the first round of a circle; None where it has none.
 
-    For readers whose model runs elsewhere, where nothing is taken back: what comes after is left out.
+    For readers whose model runs elsewhere, where an answer cannot go on from there.
     """
-    return next((end for end in range(LOOP, len(tokens) + 1) if circle(tokens[end - LOOP:end])), None)
+    longest = _length(PERIOD)
+    for end in range(LOOP, len(tokens) + 1):
+        if period := circle(tokens[max(0, end - longest):end]):
+            return _first_round(tokens[:end], period)
+    return None
+
+
+def _length(period: int) -> int:
+    """How many tokens of rounds with this period are a circle."""
+    return max(LOOP, ROUNDS * period)
 
 
 def _first_round(tokens: Sequence[object], period: int) -> int:
