@@ -73,11 +73,15 @@ def retire(kwargs: dict[str, Any], rows: Sequence[int], shape: Sequence[int]) ->
     return True
 
 
-def rewinds(kwargs: dict[str, Any]) -> bool:
-    """Whether tokens of one row can be taken back: where all that the model keeps of them can be masked."""
-    cache = _cache(kwargs)
+def rewinds(kwargs: dict[str, Any], shape: Sequence[int]) -> bool:
+    """Whether tokens of one row can be taken back: where all that the model keeps of them can be masked.
+
+    `shape`: of the tokens so far, (batch, length).
+    """
+    cache, mask = _cache(kwargs), kwargs.get("attention_mask")
+    told = [kwargs.get("position_ids"), *([] if mask is None else [mask])]
     return (cache is not None and all(isinstance(layer, RoomyLayer) for layer in cache.layers)
-            and isinstance(kwargs.get("position_ids"), torch.Tensor))
+            and all(isinstance(value, torch.Tensor) and value.shape[-2:] == tuple(shape) for value in told))
 
 
 def rewind(kwargs: dict[str, Any], row: int, count: int) -> None:

@@ -114,7 +114,7 @@ def _answer(model: Any, input_ids: torch.Tensor, logits_processor: LogitsProcess
     from latexocr.reading.cache import make_room, retire, rewind, rewinds
 
     make_room(kwargs)
-    restarts = RESTARTS if rewinds(kwargs) else 0
+    restarts = RESTARTS if rewinds(kwargs, input_ids.shape) else 0
     answers = [Answer(forbidden=frozenset(ends), restarts=restarts) for _ in input_ids]
     rows, new = list(answers), 1 if kwargs["use_cache"] else None
     outputs = model(**model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs))
