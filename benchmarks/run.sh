@@ -10,7 +10,7 @@
 #   train/              with train.jsonl beside it: its training pictures, for the adapter
 #   validation_200/     formulas of held-out documents, drawn with the fonts that were never trained on, by
 #       python -m latexocr.training.pretrain validation data/validation_200 --corpus formulas.jsonl.gz \
-#           --model latexocr/reading/builtin --longest 200 --seed 1 --fonts palatino px
+#           --model latexocr/reading/builtin --longest 200 --seed 2 --fonts palatino px
 # The first three are other people's: see benchmarks/suites. The corpus: benchmarks/pretrain.sh.
 # OUT gets a run folder a set, `published/` with what may be committed, and `tables.md`. Two sets are read at a time,
 # each on half of the cores. A killed run goes on where it was when the same command is given again.
