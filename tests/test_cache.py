@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from latexocr.reading.cache import ROOM, RoomyLayer, make_room, retire
+from latexocr.reading.cache import ROOM, RoomyLayer, make_room, retire, rewind, rewinds
 
 
 @settings(max_examples=40, deadline=None)
@@ -59,3 +59,41 @@ def test_without_a_cache_that_was_used_nobody_leaves():
     for kwargs in ({"attention_mask": mask}, {"attention_mask": mask, "past": DynamicCache()}):
         make_room(kwargs)
         assert not retire(kwargs, [0, 2], (3, 2)) and kwargs["attention_mask"] is mask
+
+
+def told(*, layer=DynamicLayer, **changed):
+    """What a model of two rows is told before its second token is computed: three columns, the first row padded."""
+    cache = DynamicCache()
+    cache.layers = [layer()] if layer is DynamicLayer else [layer(sliding_window=9)]
+    kwargs = {"cache": cache, "attention_mask": torch.tensor([[0, 1, 1], [1, 1, 1]]),
+              "position_ids": torch.tensor([[[0, 0, 1], [0, 1, 2]]] * 3), **changed}
+    make_room(kwargs)
+    return kwargs
+
+
+@pytest.mark.parametrize(("kwargs", "can"), [
+    (told(), True), (told(attention_mask=None), True), (told(position_ids=torch.zeros(2, 3)), True),
+    (told(layer=DynamicSlidingWindowLayer), False),  # it would forget others for those that are masked
+    (told(cache=None), False), (told(cache=object()), False), (told(position_ids=None), False),
+    (told(position_ids=torch.zeros(1, 3)), False), (told(position_ids=torch.zeros(2, 3, 3)), False),
+    (told(attention_mask=torch.zeros(2, 1, 3, 3)), False)])
+def test_who_can_be_taken_back(kwargs, can):
+    assert rewinds(kwargs, (2, 3)) is can
+
+
+def test_what_is_taken_back_is_masked_and_the_last_left_comes_again():
+    kwargs = told()
+    kwargs["attention_mask"] = torch.tensor([[0, 1, 1, 1, 1, 1]] * 2)
+    kwargs["position_ids"] = torch.tensor([[[0, 0, 1, 2, 3, 4]] * 2] * 3)
+    rewind(kwargs, 1, 2)
+    assert kwargs["attention_mask"].tolist() == [[0, 1, 1, 1, 1, 1], [0, 1, 1, 0, 0, 1]]
+    assert kwargs["position_ids"].tolist() == [[[0, 0, 1, 2, 3, 4], [0, 0, 1, 2, 3, 2]]] * 3
+    rewind(kwargs, 1, 1)  # the one just chosen, in the last column, and what comes again is before the masked ones
+    assert kwargs["attention_mask"][1].tolist() == [0, 1, 0, 0, 0, 1]
+    assert kwargs["position_ids"][0, 1].tolist() == [0, 0, 1, 2, 3, 1]
+
+
+def test_a_mask_is_made_where_nothing_was_padded():
+    kwargs = told(attention_mask=None)
+    rewind(kwargs, 0, 1)
+    assert kwargs["attention_mask"].tolist() == [[1, 0, 1], [1, 1, 1]]
