@@ -78,6 +78,14 @@ def test_taken_back_to_the_first_round_and_not_that_way_again():
     assert (answer.tokens, answer.barred) == ([5, 1, 2, 3], set())
 
 
+def test_what_led_in_circles_from_a_place_is_forbidden_there_for_good():
+    """The second circle would begin before what was kept: that stays, and neither way is gone again."""
+    answer = Answer()
+    for token in [*[1, 2] * (LOOP // 2), *[2] * (LOOP - 1)]:
+        answer.add(token, 0.0, ends=(), most=100)
+    assert (answer.tokens, answer.barred, answer.restarts) == ([1, 2], {1, 2}, RESTARTS - 2)
+
+
 def grown(best, *, ends, most, **fields):
     """An answer whose next token is the best that is not barred, and what was settled after each; `best(tokens)` gives
     all tokens, the best first."""
