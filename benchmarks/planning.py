@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,8 +31,11 @@ def rows(path: Path, prices: Mapping[str, float]) -> Iterator[Sequence[str]]:
     """Cells of each way of reading in a record."""
     record = json.loads(path.read_text(encoding="utf-8"))
     words = record["command"].split()
-    model = Path(words[words.index("--model") + 1]).name if "--model" in words else "embedded, 21 M"
+    model = Path(words[words.index("--model") + 1]).name if "--model" in words else "builtin"
+    model = "embedded, 21 M" if model == "builtin" else model
+    gpus = math.prod(map(int, re.findall(r"--(?:data|tensor)-parallel-size[ =](\d+)", record.get("flags") or "")))
     machine = record.get("gpu") or f"{record['cpus']} cores of {record['cpu']}"
+    machine = f"{gpus} x {machine}" if gpus > 1 else machine
     price = next((price for name, price in prices.items() if path.stem.startswith(name)), None)
     for name, found in record["contenders"].items():
         if name in READERS:

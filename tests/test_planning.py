@@ -30,6 +30,14 @@ def test_what_is_computed_from_a_record(tmp_path):
     assert [cell.endswith("(computed)") for cell in head] == [False] * 7 + [True] * 3
 
 
+def test_every_gpu_counts_and_the_embedded_model_has_one_name(tmp_path):
+    contenders = {"served": {"pictures_per_s": 10.0, "pictures": 10, "tokens": 500}}
+    record = {"command": "serving_speed.py --model builtin", "n": 10, "cpus": 16, "cpu": "Xeon", "gpu": "NVIDIA H100",
+              "flags": "--data-parallel-size 2 --tensor-parallel-size=4", "contenders": contenders}
+    (tmp_path / "x.json").write_text(json.dumps(record))
+    assert table(tmp_path / "x.json")[2][1:4] == ["embedded, 21 M", "8 x NVIDIA H100", "served"]
+
+
 def test_published_records_are_rows_without_a_price_without_a_cost():
-    rows = table(*sorted((SCRIPT.parent / "results/serving").glob("cpu_*.json")))[2:]
-    assert len(rows) >= 3 and all(row[-1] == "" and float(row[6].replace(",", "")) > 0 for row in rows)
+    rows = table(*sorted((SCRIPT.parent / "results/serving").glob("[ch]*_[0-9]*.json")))[2:]
+    assert len(rows) >= 6 and all(row[-1] == "" and float(row[6].replace(",", "")) > 0 for row in rows)
