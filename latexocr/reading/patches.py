@@ -15,13 +15,16 @@ import torch
 def multiply_patches(model: Any) -> None:
     """Let a model's convolutions over whole patches be products of matrices, in place; others stay as they are."""
     for module in model.modules():
-        if isinstance(module, (torch.nn.Conv2d, torch.nn.Conv3d)) and module.groups == 1 and set(module.padding) == {0}:
+        if (isinstance(module, (torch.nn.Conv2d, torch.nn.Conv3d)) and module.groups == 1
+                and (module.padding == "valid" or set(module.padding) == {0})):
             module.forward = partial(_multiply, module)
 
 
 def _multiply(convolution: torch.nn.Conv2d | torch.nn.Conv3d, pixels: torch.Tensor) -> torch.Tensor:
     """What the convolution gives for patches (count, channels, ...) of the size of its window."""
-    if pixels.shape[2:] != convolution.kernel_size or pixels.shape[1] != convolution.in_channels:
+    # A weight's shape is known; where Unsloth compiles this, a module's own numbers are symbols, and in the code that
+    # torch 2.11 writes one of them has no value.
+    if pixels.shape[1:] != convolution.weight.shape[1:]:
         return type(convolution).forward(convolution, pixels)
     row = torch.nn.functional.linear(pixels.flatten(1), convolution.weight.flatten(1), convolution.bias)
     return row.view(*row.shape, *(1 for _ in convolution.kernel_size))
