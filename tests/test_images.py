@@ -69,6 +69,18 @@ def test_a_full_stop_at_the_end_is_not_taken_for_dirt():
     assert fit(np.asarray(picture)).pixels.shape[1] > without + 5
 
 
+def test_faint_dots_of_a_small_picture_stay():
+    """Three dots and a full stop, each one grey pixel, beside letters of six: as TeX draws them at 65 dots an inch."""
+    small = np.full((20, 60), 255, np.uint8)
+    small[7:13, 5:9] = small[7:13, 12:16] = 0
+    alone = fit(small)
+    small[10, [22, 29, 36]] = small[12, 40] = 180
+    small[12, 55] = 180  # Too far to belong to it.
+    dotted = fit(small)
+    assert (alone.left, alone.top, alone.scale) == (dotted.left, dotted.top, dotted.scale)
+    assert [round(fitted.pixels.shape[1] / fitted.scale) for fitted in (alone, dotted)] == [16 - 5, 41 - 5]
+
+
 def test_specks_do_not_move_the_crop():
     noisy = np.asarray(formula(40)).copy()
     noisy[3, 3] = noisy[110, 5] = 0

@@ -38,8 +38,10 @@ FAINTEST = 24
 """Least difference between ink and paper, in grey values; below it a picture counts as blank."""
 SPECK = 0.1
 """Ink smaller than this part of a symbol's height is dirt: it does not move the crop. A full stop is twice that."""
-SMALL, APART = 0.35, 1.5
-"""Nor does ink smaller than this part of a symbol's height that lies so many symbols outside of all that is larger."""
+SMALL = 0.35
+"""Ink smaller than this part of a symbol's height may be dirt, too: it does not move the crop by itself."""
+APART, STEPS = 1.5, 3
+"""It does where it is at most so many symbols from what is larger; what is as near to that, too, and so on: dots."""
 LARGEST_SCALE = 6.0
 SHADE_CELL = 8
 """Side of the squares in which the light on the paper is measured, in pixels."""
@@ -151,23 +153,53 @@ def fit(grey: np.ndarray, glyph_height: float = GLYPH_HEIGHT) -> Fitted:
 def _ink_box(grey: np.ndarray) -> tuple[int, int, int, int, float]:
     """Top, bottom, left, right of the ink, and the median height of its symbols, in pixels.
 
-    Specks (noise of a scan) do not move the box; bars and dots do not count as symbols.
+    Specks and dirt far from the formula do not move the box, faint dots beside it do; bars and dots are no symbols.
     """
-    from scipy import ndimage
-
-    labels, count = ndimage.label(grey < _limit(grey), structure=np.ones((3, 3)))
-    if not count:
+    limit = _limit(grey)
+    boxes = _pieces(grey < limit)
+    if not len(boxes):
         return 0, grey.shape[0], 0, grey.shape[1], float(grey.shape[0])
-    boxes = np.array([(y.start, y.stop, x.start, x.stop) for y, x in ndimage.find_objects(labels)])
-    heights, widths = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+    heights, widths = _sides(boxes)
     sides = np.maximum(heights, widths)
     symbols = heights[(heights >= 4) & (widths <= 6 * heights) & (heights >= 0.15 * heights.max())]
     symbol = float(np.median(symbols)) if len(symbols) else float(max(heights.max(), widths.max() / 4))
-    solid = boxes[sides >= min(sides.max(), max(2, SPECK * symbol))]
-    large, room = boxes[sides >= min(sides.max(), SMALL * symbol)], APART * symbol
-    solid = solid[(solid[:, 1] > large[:, 0].min() - room) & (solid[:, 0] < large[:, 1].max() + room)
-                  & (solid[:, 3] > large[:, 2].min() - room) & (solid[:, 2] < large[:, 3].max() + room)]
-    return (int(solid[:, 0].min()), int(solid[:, 1].max()), int(solid[:, 2].min()), int(solid[:, 3].max()), symbol)
+    box = _hull(boxes[sides >= min(sides.max(), SMALL * symbol)])
+    box = _grown(box, boxes[sides >= SPECK * symbol], APART * symbol)
+    faint = _pieces(grey < (limit + 255) / 2)
+    faint = faint[(np.max(_sides(faint), axis=0) >= SPECK * symbol) & ~_meets(faint, box, 0)]  # Edges of signs meet it.
+    return *_grown(box, faint, APART * symbol), symbol
+
+
+def _grown(box: tuple[int, int, int, int], pieces: np.ndarray, room: float) -> tuple[int, int, int, int]:
+    """The box with the pieces around it that are no farther than `room` pixels, and those beyond, step by step."""
+    for _ in range(STEPS):
+        box = _hull(np.vstack([pieces[_meets(pieces, box, room)], box]))
+    return box
+
+
+def _sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Heights and widths of boxes."""
+    return boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]
+
+
+def _pieces(ink: np.ndarray) -> np.ndarray:
+    """Boxes of what hangs together: (n, 4), each top, bottom, left, right."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(ink, structure=np.ones((3, 3)))
+    return np.array([(y.start, y.stop, x.start, x.stop) for y, x in ndimage.find_objects(labels)]).reshape(-1, 4)
+
+
+def _meets(boxes: np.ndarray, box: tuple[int, int, int, int], room: float) -> np.ndarray:
+    """Which of the boxes have a pixel in a box, or nearer to it than `room` pixels."""
+    top, bottom, left, right = box
+    return ((boxes[:, 1] > top - room) & (boxes[:, 0] < bottom + room)
+            & (boxes[:, 3] > left - room) & (boxes[:, 2] < right + room))
+
+
+def _hull(boxes: np.ndarray) -> tuple[int, int, int, int]:
+    """The box around boxes."""
+    return int(boxes[:, 0].min()), int(boxes[:, 1].max()), int(boxes[:, 2].min()), int(boxes[:, 3].max())
 
 
 def _limit(grey: np.ndarray) -> float:
