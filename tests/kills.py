@@ -154,7 +154,7 @@ def main(kills: int, how: signal.Signals = signal.SIGKILL) -> None:
         draw(Path(place) / "pictures")
         truth = {}
         images.prepare(next((Path(place) / "pictures").iterdir()))
-        served.ServedReader(server.url)._connecting()().close()
+        served.ServedReader(server.url)._connecting()(0).close()
         for name in OUTS:
             trial = Trial(server, Path(place) / "pictures", Path(place) / f"truth {name}" / name)
             truth[name] = trial, trial.undisturbed()

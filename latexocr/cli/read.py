@@ -29,7 +29,7 @@ class Transcribe:
     paths: Annotated[Positional[tuple[str, ...]], arg(metavar="INPUT ...")]
     """Pictures, folders, 'patterns', PDFs, URLs, lists (.txt, .jsonl, .csv), "-" (a list on stdin), or "clipboard"."""
     model: str = "builtin"
-    """"builtin", a model or adapter folder, a hub name, or the URL of a server (http://host:8000/v1)."""
+    """"builtin", a model or adapter folder, hub name, or a server's URL (http://host:8000/v1; several with commas)."""
     out: Annotated[Path | None, arg(metavar="PLACE")] = None
     """A folder, for results.jsonl and results.html: the current one unless given; a lone picture is only printed.
     Or a file: .jsonl, .csv, .md, .tex, .mml or .html."""

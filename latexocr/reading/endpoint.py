@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import count
 from threading import Lock, local
 from typing import TYPE_CHECKING, Any
 
@@ -75,18 +76,28 @@ class Endpoint:
     (A pool that they share looks through all its connections for each request: with 256 in flight, 9 ms of it.)
     """
 
-    def __init__(self, connect: Callable[[], httpx.Client], slots: Slots, retry: Retry, latency: Latency,
+    def __init__(self, connect: Callable[[int], httpx.Client], slots: Slots, retry: Retry, latency: Latency,
                  secret: str | None) -> None:
         self._connect, self._slots, self._retry, self._latency, self._secret = connect, slots, retry, latency, secret
         self._of_thread = local()
+        self._numbers = count(random.randrange(1 << 16))  # Of connections; each process begins with another server.
         self._lock = Lock()
         self._answered, self._strikes = time.monotonic(), 0
 
     @property
     def _client(self) -> httpx.Client:
-        if not hasattr(self._of_thread, "client"):
-            self._of_thread.client = self._connect()
-        return self._of_thread.client
+        thread = self._of_thread
+        if not hasattr(thread, "number"):
+            thread.number = next(self._numbers)
+        if not hasattr(thread, "client"):
+            thread.client = self._connect(thread.number)
+        return thread.client
+
+    def _elsewhere(self) -> None:
+        """The next request of this thread goes over another connection: to another server, where there are several."""
+        self._client.close()
+        del self._of_thread.client
+        self._of_thread.number += 1
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The server's first choice, with `usage`. Raises Refused, Failed, or UserError where the server is lost."""
@@ -109,6 +120,7 @@ class Endpoint:
                     self._give_up_in_time(e)
                 if e.busy:
                     self._slots.busy(e.wait_s)
+                self._elsewhere()
                 self._slots.sleep(max(e.wait_s, self._backoff(waits)))
 
     def _once(self, body: bytes) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class ServedReader:
     """Reads samples through a server, as many requests in flight as pays; results in the samples' order."""
 
     url: str
-    """The address up to `/v1`; `http://host:8000/v1#name` also names the model."""
+    """The address up to `/v1`; `http://host:8000/v1#name` also names the model. Several servers of a model, with commas
+    between, share the requests; what one does not answer is asked of the next."""
     model: str | None = None
     """The model's name at the server; None asks the server, which must then have exactly one."""
     config: GenerateConfig = GenerateConfig()
@@ -66,16 +67,15 @@ class ServedReader:
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
         """One prediction a sample, in order. Raises UserError if no server answers, or none does any longer."""
         connect = self._connecting()
-        with connect() as client:
-            model = self._model_name(client)
-            calibration = _calibration(client, model)
+        model, calibration = self._same_of_all(connect)
         processes, samples = min(PROCESSES, self.config.batch_size or PROCESSES), iter(samples)
         first = list(islice(samples, MANY)) if processes > 1 else []
         if len(first) < MANY or not all(map(_travels, first)):
-            slots = Slots(self.config.batch_size)
+            slots = Slots(self.config.batch_size, most=MOST * len(self._addresses))
             crew = Crew(self._work(connect, slots, self.latency, model, calibration))
         else:
-            slots = Slots(self.config.batch_size, max(FIRST, 4 * processes), max(MOST, 64 * processes))
+            slots = Slots(self.config.batch_size, max(FIRST, 4 * processes),
+                          max(MOST, 64 * processes) * len(self._addresses))
             begin = partial(_begin, replace(self, model=model), calibration)
             crew = Processes(begin, failure, slots, self.latency, processes)
         try:
@@ -83,7 +83,7 @@ class ServedReader:
         finally:
             slots.stop()
 
-    def _work(self, connect: Callable[[], httpx.Client], slots: Slots, latency: Latency, model: str,
+    def _work(self, connect: Callable[[int], httpx.Client], slots: Slots, latency: Latency, model: str,
               calibration: Calibration | None) -> Callable[[Sample], Prediction]:
         """What reads one sample; from many threads."""
         endpoint = Endpoint(connect, slots, self.retry, latency, self.api_key)
@@ -91,29 +91,41 @@ class ServedReader:
         return partial(self._read_one, endpoint, model, prompt, calibration, Semaphore(PREPARING))
 
     @property
-    def _address(self) -> str:
-        return self.url.partition("#")[0].rstrip("/") + "/"
+    def _addresses(self) -> list[str]:
+        return [address.strip().rstrip("/") + "/" for address in self.url.partition("#")[0].split(",")]
 
-    def _connecting(self) -> Callable[[], httpx.Client]:
-        """Makes clients for this address. Raises UserError where it is none."""
+    def _same_of_all(self, connect: Callable[[int], httpx.Client]) -> tuple[str, Calibration | None]:
+        """Name and calibration of the model. Raises UserError where a server does not answer, or has another model."""
+        found = []
+        for number in range(len(self._addresses)):
+            with connect(number) as client:
+                name = self._model_name(client)
+                found.append((name, _calibration(client, name)))
+        if any(one != found[0] for one in found):
+            raise UserError(f"{self.url}: found servers of different models ({', '.join(str(one[0]) for one in found)}"
+                            "), expected the same one behind every address.")
+        return found[0]
+
+    def _connecting(self) -> Callable[[int], httpx.Client]:
+        """Makes clients, of any number for the addresses in turn. Raises UserError where one is none."""
         import httpx  # here: reading with a model in this process needs no HTTP client
 
         # Certificates take 20 ms to load: once for all connections, and not where there is nothing to verify.
-        verify = self._address.startswith("https:") and httpx.create_ssl_context()
-        connect = partial(
-            httpx.Client, base_url=self._address, verify=verify,
-            headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
+        verify = any(a.startswith("https:") for a in self._addresses) and httpx.create_ssl_context()
+        client = partial(
+            httpx.Client, verify=verify, headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
             timeout=httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s)))
-        try:
-            with connect() as client:
-                address = client.base_url
-        except (httpx.InvalidURL, ValueError) as e:
-            raise UserError(f"{self.url}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
-        if address.userinfo:
-            raise UserError(f"An address with a password in it ends up in records of runs. Give http://"
-                            f"{address.netloc.decode()}{address.path}, and the server's key in the "
-                            "environment variable OPENAI_API_KEY.")
-        return connect
+        for given in self._addresses:
+            try:
+                with client(base_url=given) as made:
+                    address = made.base_url
+            except (httpx.InvalidURL, ValueError) as e:
+                raise UserError(f"{given}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
+            if address.userinfo:
+                raise UserError(f"An address with a password in it ends up in records of runs. Give http://"
+                                f"{address.netloc.decode()}{address.path}, and the server's key in the "
+                                "environment variable OPENAI_API_KEY.")
+        return lambda number: client(base_url=self._addresses[number % len(self._addresses)])
 
     def _model_name(self, client: httpx.Client) -> str:
         """The model to ask for. Raises UserError where no server answers, or none or several models could be meant."""
@@ -123,10 +135,10 @@ class ServedReader:
         try:
             answer = client.get("models", timeout=min(30.0, self.retry.timeout_s))
         except httpx.TransportError as e:
-            raise UserError(f"No server answers at {self._address} ({e}). Check the address, or start one: "
+            raise UserError(f"No server answers at {client.base_url} ({e}). Check the address, or start one: "
                             "latexocr serve FOLDER.") from e
         if answer.status_code in (401, 403):
-            raise UserError(f"{self._address} refuses the key ({answer.status_code}). Put the server's API key into "
+            raise UserError(f"{client.base_url} refuses the key ({answer.status_code}). Put the server's API key into "
                             "the environment variable OPENAI_API_KEY.")
         names = _model_names(answer)
         if named and (named in names or not names):
@@ -134,7 +146,7 @@ class ServedReader:
         if len(names) == 1 and not named:
             return names[0]
         found = ", ".join(names) if names else f"status {answer.status_code} and no list of models"
-        raise UserError(f"{self._address}models: found {found}, expected {named or 'one model'}. "
+        raise UserError(f"{client.base_url}models: found {found}, expected {named or 'one model'}. "
                         "Give the address up to /v1, and the model's name after it where there are several: "
                         "http://127.0.0.1:8000/v1#NAME.")
 
