@@ -40,7 +40,7 @@ SPECK = 0.1
 """Ink smaller than this part of a symbol's height is dirt: it does not move the crop. A full stop is twice that."""
 SMALL = 0.35
 """Ink smaller than this part of a symbol's height may be dirt, too: it does not move the crop by itself."""
-APART, STEPS = 1.5, 3
+APART, STEPS = 1.5, 4
 """It does where it is at most so many symbols from what is larger; what is as near to that, too, and so on: dots."""
 LARGEST_SCALE = 6.0
 SHADE_CELL = 8
