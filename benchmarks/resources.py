@@ -1,14 +1,25 @@
-"""What programs take of a machine, with all that they start: memory, and time of its processors."""
+"""What programs take of a machine, with all that they start: memory, time of its processors, and how busy a GPU is."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import statistics
 import subprocess
+import tempfile
 import threading
-from collections.abc import Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+"""Seconds in which /proc counts."""
+WORTH_NAMING = 0.05
+"""Of a core: processes that take less are left out of records."""
 
 
 class Peak(threading.Thread):
@@ -22,18 +33,94 @@ class Peak(threading.Thread):
         while not self.ended.wait(1.0):
             self.mb = max(self.mb, sum(map(proportional_mb, descendants(self.roots))))
             if shutil.which("nvidia-smi"):
-                query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
-                used = subprocess.run(query, capture_output=True, text=True, check=False).stdout.split()
-                self.gpu_mb = max(self.gpu_mb, sum(map(float, used)))
+                used = subprocess.run(nvidia_smi("memory.used"), capture_output=True, text=True, check=False).stdout
+                self.gpu_mb = max(self.gpu_mb, sum(map(float, used.split())))
+
+
+def nvidia_smi(query: str) -> list[str]:
+    """Asks for numbers of the GPUs that programs started from here see."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits", *(["-i", seen] if seen else [])]
+
+
+@contextlib.contextmanager
+def watched(roots: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """How busy the machine is meanwhile; filled in at the end.
+
+    `seconds`; `cpu_s`, what programs and their descendants took of its cores; `cores`, the shares of a core of each
+    kind of them and of their busiest thread (1.0 is all that a thread can have); `gpu_percent`, the mean of each GPU's
+    utilization: the part of the time in which anything ran on it.
+    """
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryFile("w+") as said, contextlib.ExitStack() as stack:
+        if shutil.which("nvidia-smi"):
+            sampler = subprocess.Popen([*nvidia_smi("index,utilization.gpu"), "-lms", "500"], stdout=said)
+            stack.callback(sampler.wait)
+            stack.callback(sampler.terminate)
+        before, busy, begun = thread_seconds(roots), cpu_seconds(roots), time.perf_counter()
+        yield found
+        found |= {"seconds": time.perf_counter() - begun, "cpu_s": cpu_seconds(roots) - busy}
+        found["cores"] = shares(before, thread_seconds(roots), found["seconds"])
+        stack.close()
+        said.seek(0)
+        if percent := utilization(said):
+            found["gpu_percent"] = percent
+
+
+def utilization(lines: Iterator[str]) -> dict[str, float]:
+    """Mean of each GPU, of lines "INDEX, PERCENT"; what is no number ("[N/A]") is left out."""
+    of_gpu = defaultdict(list)
+    for line in lines:
+        if found := re.fullmatch(r"(\d+), (\d+)\s*", line):
+            of_gpu[found[1]].append(float(found[2]))
+    return {gpu: round(statistics.fmean(percents), 1) for gpu, percents in of_gpu.items()}
+
+
+def shares(before: dict[tuple[int, int], float], after: dict[tuple[int, int], float], seconds: float
+           ) -> list[dict[str, Any]]:
+    """Of a core, by kind of process, the busiest first: all of that kind, the busiest process, its busiest thread."""
+    kinds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (process, thread), ticks in after.items():
+        kinds[title(process)][process].append((ticks - before.get((process, thread), 0.0)) / seconds)
+    rows = [{"process": kind, "number": len(threads), "all": round(sum(map(sum, threads.values())), 2),
+             "busiest": round(max(map(sum, threads.values())), 2),
+             "busiest_thread": round(max(map(max, threads.values())), 2)} for kind, threads in kinds.items()]
+    return sorted((row for row in rows if row["all"] >= WORTH_NAMING), key=lambda row: -row["busiest_thread"])
+
+
+def title(pid: int) -> str:
+    """What a process is, without the number of its kind: vLLM names its own, of others it is the module or script."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().strip("\0").split("\0")
+    except OSError:
+        return "ended"
+    if words[0].startswith("VLLM::"):
+        return re.sub(r"[_DP]*\d*$", "", words[0].strip())
+    return next((word for word in words[1:] if not word.startswith("-")), Path(words[0]).name).rpartition("/")[2][:60]
+
+
+def thread_seconds(roots: Sequence[int]) -> dict[tuple[int, int], float]:
+    """Processor time of every thread of programs and their descendants so far, by process and thread."""
+    found = {}
+    for pid in descendants(roots):
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                found[pid, int(stat.parent.name)] = seconds_of(stat)
+    return found
 
 
 def cpu_seconds(roots: Sequence[int]) -> float:
     """Processor time that programs and their descendants have taken so far; on a busy machine the steadier measure."""
-    ticks = 0
+    taken = 0.0
     for pid in descendants(roots):
         with contextlib.suppress(OSError):
-            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+            taken += seconds_of(Path(f"/proc/{pid}/stat"))
+    return taken
+
+
+def seconds_of(stat: Path) -> float:
+    """Of a process or a thread, for itself and for the system. Raises OSError where it has ended."""
+    return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13])) * TICK
 
 
 def descendants(roots: Sequence[int]) -> set[int]:

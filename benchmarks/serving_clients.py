@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from resources import cpu_seconds
+from resources import watched
 
 from latexocr.reading import GenerateConfig
 from latexocr.records import Sample
@@ -53,15 +53,20 @@ def send(samples: Sequence[Sample], options: argparse.Namespace, roots: Sequence
 
             together(options.warm, 0.0)
             note(f"requests: {in_flight} in flight")
-            busy, begun = cpu_seconds(roots), time.perf_counter()
-            times = together(len(bodies), options.seconds)
-            seconds, busy = time.perf_counter() - begun, cpu_seconds(roots) - busy
-            note(f"requests: {len(times) / seconds:.1f} a second")
-            if len(times) / seconds > best["pictures_per_s"]:
-                best = {"pictures_per_s": len(times) / seconds, "seconds": seconds, "pictures": len(times),
-                        "in_flight": in_flight, "cpu_s_per_picture": busy / len(times),
-                        "under_load_p50_p95_s": [rank(sorted(times), part) for part in (0.5, 0.95)]}
+            with watched(roots) as load:
+                times = together(len(bodies), options.seconds)
+            found = rate(len(times), load) | {
+                "in_flight": in_flight, "under_load_p50_p95_s": [rank(sorted(times), part) for part in (0.5, 0.95)]}
+            note(f"requests: {found['pictures_per_s']:.1f} a second")
+            best = max(best, found, key=lambda one: one["pictures_per_s"])
     return best
+
+
+def rate(pictures: int, load: dict[str, Any]) -> dict[str, Any]:
+    """Pictures a second, and what was busy meanwhile (`resources.watched`)."""
+    busy = {name: load[name] for name in ("cores", "gpu_percent") if name in load}
+    return {"pictures_per_s": pictures / load["seconds"], "seconds": load["seconds"], "pictures": pictures,
+            "cpu_s_per_picture": load["cpu_s"] / pictures, **busy}
 
 
 def request(sample: Sample, max_tokens: int) -> dict[str, Any]:
@@ -84,13 +89,14 @@ async def _flood(url: str, bodies: Sequence[bytes], in_flight: int, n: int, seco
     import aiohttp
 
     begun = time.perf_counter()
+    urls = url.split(",")
     wanted = itertools.takewhile(lambda i: i < n or time.perf_counter() - begun < seconds, itertools.count())
     left, times = (bodies[i % len(bodies)] for i in wanted), []
 
-    async def client(session: aiohttp.ClientSession) -> None:
+    async def client(session: aiohttp.ClientSession, number: int) -> None:
         for body in left:
             asked = time.perf_counter()
-            async with session.post(f"{url}/chat/completions", data=body) as answer:
+            async with session.post(f"{urls[number % len(urls)]}/chat/completions", data=body) as answer:
                 await answer.read()
                 answer.raise_for_status()
             times.append(time.perf_counter() - asked)
@@ -98,11 +104,11 @@ async def _flood(url: str, bodies: Sequence[bytes], in_flight: int, n: int, seco
     headers, connector = {"Content-Type": "application/json"}, aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(headers=headers, connector=connector,
                                      timeout=aiohttp.ClientTimeout(total=None)) as session:
-        await asyncio.gather(*(client(session) for _ in range(in_flight)))
+        await asyncio.gather(*(client(session, number) for number in range(in_flight)))
     return times
 
 
-def vllm_bench(samples: Sequence[Sample], options: argparse.Namespace) -> dict[str, Any]:
+def vllm_bench(samples: Sequence[Sample], options: argparse.Namespace, roots: Sequence[int]) -> dict[str, Any]:
     """`vllm bench serve` with the same pictures, as many in flight as plain requests did best with."""
     from vllm.benchmarks.serve import add_cli_args, main
     from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -123,10 +129,10 @@ def vllm_bench(samples: Sequence[Sample], options: argparse.Namespace) -> dict[s
                  "percentile-metrics": "e2el", "metric-percentiles": "50,95"}
         words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
         note(f"vllm bench serve: {len(contents)} requests, {options.in_flight[0]} in flight")
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), watched(roots) as load:
             found = main(parser.parse_args([*words, "--disable-shuffle", "--no-oversample", "--disable-tqdm"]))
     if found["completed"] < len(contents):
         raise RuntimeError(f"{found['completed']} of {len(contents)} requests were answered")
     return {"pictures_per_s": found["request_throughput"], "seconds": found["duration"], "pictures": len(contents),
-            "in_flight": options.in_flight[0],
+            "in_flight": options.in_flight[0], "cores": load["cores"],
             "under_load_p50_p95_s": [found["p50_e2el_ms"] / 1000, found["p95_e2el_ms"] / 1000]}

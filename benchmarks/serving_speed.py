@@ -8,7 +8,9 @@ a vLLM server through our client; the same requests, made before the clock start
 of the answers (what the server can do); `vllm bench serve`, which streams; and our client again with as many requests
 in flight as those two. Each is a process of its own. It reads some to warm up, then all pictures, again and again for
 `--seconds` (pictures and processor seconds), then some one at a time (seconds to an answer). Memory is the largest
-proportional set size of all processes of a contender, a server's included; of a GPU, what nvidia-smi shows.
+proportional set size of all processes of a contender, a server's included; of a GPU, what nvidia-smi shows. While a
+contender is under load it is watched who is busy: the share of a core of each kind of process and of its busiest
+thread, which one thread cannot have more than 1.0 of, and each GPU's utilization.
 Answers are compared with those of transformers. Where one differs, the record has the first token that does, and what
 transformers gives as the log probabilities of both: two numbers that are close are a tie that rounding decides.
 
@@ -33,19 +35,18 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resources import Peak, cpu_seconds
-from serving_answers import differences
-from serving_clients import note, rank, send, vllm_bench
+from resources import Peak
+from serving_answers import differences, named
+from serving_clients import note, send, vllm_bench
+from serving_readers import measure
 
 from latexocr import provenance
-from latexocr.model import LatexOCRModel
 from latexocr.reading import GenerateConfig
 from latexocr.reading.vllm import find_build
-from latexocr.records import Sample, read_predictions, write_predictions
+from latexocr.records import Sample
 
 READERS = ("transformers", "vllm", "served", "served fixed")
 CONTENDERS = ("transformers", "vllm", "served", "requests", "vllm bench serve", "served fixed")
@@ -65,99 +66,49 @@ def chosen(options: argparse.Namespace) -> list[Sample]:
     return samples
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Read with one of the readers in this process; its predictions of the first round go to `options.answers`."""
-    name, samples = options.only, chosen(options)
-    batch = {"transformers": options.batch, "served fixed": options.in_flight[0]}.get(name)
-    config = GenerateConfig(max_tokens=options.max_tokens, batch_size=batch)
-    note(f"{name}: loads")
-    if name == "vllm":
-        as_served(options.flags)
-    begun = time.perf_counter()
-    reader = LatexOCRModel.load(options.url or options.model, engine="vllm" if name == "vllm" else "transformers",
-                                dtype=options.dtype, config=config).reader
-    loaded = time.perf_counter() - begun
-    note(f"{name}: warms up")
-    list(reader.read(samples[:options.warm]))
-    note(f"{name}: reads")
-    busy, begun = cpu_seconds(roots := involved(options)), time.perf_counter()
-    predictions = list(reader.read(rounds(samples, options.seconds)))
-    seconds, busy = time.perf_counter() - begun, cpu_seconds(roots) - busy
-    latency = getattr(reader, "latency", None)
-    under_load = [latency.percentile(part) for part in (0.5, 0.95)] if latency else None
-    write_predictions(Path(options.answers), predictions[:len(samples)])
-    note(f"{name}: read {len(predictions)} pictures; now {options.alone} alone")
-    alone = sorted(timed(reader, sample) for sample in samples[:options.alone])
-    return {"pictures_per_s": len(predictions) / seconds, "seconds": seconds, "pictures": len(predictions),
-            "in_flight": batch, "load_s": loaded, "cpu_s_per_picture": busy / len(predictions),
-            "tokens": sum(p.tokens for p in predictions), "errors": sum(p.stop == "error" for p in predictions),
-            "alone_p50_s": rank(alone, 0.5), "alone_p95_s": rank(alone, 0.95), "under_load_p50_p95_s": under_load,
-            "gpu": provenance.gpu()}
-
-
-def as_served(flags: str) -> None:
-    """From now on vLLM starts in this process with what the flags of a server say of its engine."""
-    from vllm.engine.arg_utils import EngineArgs
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
-
-    from latexocr.reading import vllm as reading
-
-    parser, options = EngineArgs.add_cli_args(FlexibleArgumentParser()), reading.engine_options
-    usual, given = vars(parser.parse_args([])), vars(parser.parse_known_args(shlex.split(flags))[0])
-    told = {name: value for name, value in given.items() if value != usual[name]}
-    reading.engine_options = lambda folder, *, cpu: options(folder, cpu=cpu) | told
-
-
-def rounds(samples: Sequence[Sample], seconds: float) -> Iterator[Sample]:
-    """All samples, and all of them again while so many seconds have not passed."""
-    begun, number = time.perf_counter(), 0
-    while not number or time.perf_counter() - begun < seconds:
-        yield from (replace(sample, id=f"{sample.id}#{number}") if number else sample for sample in samples)
-        number += 1
-
-
 def involved(options: argparse.Namespace) -> list[int]:
-    """The processes that work on it: this one, and a server."""
-    return [os.getpid(), *([options.server_pid] if options.server_pid else [])]
-
-
-def timed(reader: Any, sample: Sample) -> float:
-    begun = time.perf_counter()
-    list(reader.read([sample]))
-    return time.perf_counter() - begun
+    """The processes that work on it: this one, and servers."""
+    return [os.getpid(), *options.server_pids]
 
 
 @contextlib.contextmanager
-def server(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
-    """URL and process of a server as a user starts it. Raises RuntimeError with its last words where it does not."""
+def servers(options: argparse.Namespace) -> Iterator[tuple[str, list[int], float]]:
+    """URLs with commas, processes, and the seconds until all answered, of servers as a user starts them.
+
+    Raises RuntimeError with the last words of one that does not start.
+    """
     command = [sys.executable, "-m", "latexocr.cli", "serve", options.model, "--port", "0", "--python",
                options.serve_python, "--", "--dtype", options.dtype, *shlex.split(options.flags)]
-    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True
-                                                                ) as process:
-        try:
-            url = process.stdout.readline().strip()
-            if not url:
+    begun, started, urls = time.perf_counter(), [], []
+    with contextlib.ExitStack() as stack:
+        for _ in range(options.servers):
+            said = stack.enter_context(tempfile.TemporaryFile("w+"))
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True))
+            started.append((process, said))
+        for process, _ in started:
+            stack.callback(process.terminate)  # All at once, before the first is waited for.
+        for process, said in started:
+            urls.append(process.stdout.readline().strip())
+            if not urls[-1]:
                 process.wait()
                 said.seek(0)
                 raise RuntimeError((said.read().strip().splitlines() or ["no message"])[-1])
-            note("the server answers")
-            yield url, process.pid
-        finally:
-            process.terminate()
+        note(f"the server answers, {options.servers} of them" if options.servers > 1 else "the server answers")
+        yield ",".join(urls), [process.pid for process, _ in started], time.perf_counter() - begun
 
 
-def contend(name: str, options: argparse.Namespace, folder: Path, *, url: str = "", server_pid: int = 0,
-            in_flight: int = 0, expect: float = 0.0) -> dict[str, Any]:
+def contend(name: str, options: argparse.Namespace, folder: Path, *, url: str = "",
+            server_pids: Sequence[int] = (), in_flight: int = 0, expect: float = 0.0) -> dict[str, Any]:
     """Run one contender in a process of its own; its last words where it fails."""
     (answers := folder / f"{name}.jsonl").unlink(missing_ok=True)
     python = sys.executable if name == "transformers" or name.startswith("served") else options.serve_python
     command = [python, __file__, *sys.argv[1:], "--only", name, "--url", url, "--dtype", options.dtype,
-               "--server-pid", str(server_pid), "--answers", str(answers), "--expect", str(expect)]
+               "--answers", str(answers), "--expect", str(expect), "--server-pids", *map(str, server_pids)]
     if in_flight:
         command += ["--in-flight", str(in_flight)]
     note(f"{name}: begins")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        peak = Peak(process.pid, *([server_pid] if server_pid else []))
+        peak = Peak(process.pid, *server_pids)
         peak.start()
         try:
             out, _ = process.communicate(timeout=options.patience)
@@ -196,7 +147,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="folder for the answers of each reader, as NAME.jsonl")
     parser.add_argument("--against", type=Path, help="answers of transformers, kept by another run, to compare with")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
-    for name, value in (("--url", ""), ("--server-pid", 0), ("--answers", ""), ("--expect", 0.0)):
+    parser.add_argument("--servers", type=int, default=1, help="how many, beside each other; --flags says with what")
+    parser.add_argument("--server-pids", type=int, nargs="*", default=[], help=argparse.SUPPRESS)
+    for name, value in (("--url", ""), ("--answers", ""), ("--expect", 0.0)):
         parser.add_argument(name, type=type(value), default=value, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -211,7 +164,10 @@ def shown(name: str, found: dict[str, Any]) -> str:
     return (f"{name:<17}{found['pictures_per_s']:>8.2f} pictures/s  {long:<17} {busy:<18}"
             f" peak {found['peak_mb']:>6.0f} MB"
             + (f"   alone {found['alone_p50_s']:.3f} / {found['alone_p95_s']:.3f} s" if "alone_p50_s" in found else "")
-            + (f"   under load {load[0]:.3f} / {load[1]:.3f} s" if load else ""))
+            + (f"   under load {load[0]:.3f} / {load[1]:.3f} s" if load else "")
+            + "".join(f"   GPU {gpu}: {percent:.0f} %" for gpu, percent in found.get("gpu_percent", {}).items())
+            + "".join(f"\n    {row['process']}: {row['number']} of them, {row['all']:.2f} cores; the busiest thread "
+                      f"{row['busiest_thread']:.2f}" for row in found.get("cores", [])[:4]))
 
 
 def all_of(options: argparse.Namespace, folder: Path, tell: Callable[[str, dict[str, Any]], None]) -> None:
@@ -230,13 +186,16 @@ def all_of(options: argparse.Namespace, folder: Path, tell: Callable[[str, dict[
         return
     note("the server starts")
     try:
-        with server(options) as (url, pid):
-            run("served", url=url, server_pid=pid)
-            run("requests", url=url, server_pid=pid)
+        with servers(options) as (url, pids, seconds):
+            where = {"url": url, "server_pids": pids}
+            options.server_start_s = seconds
+            run("served", **where)
+            run("requests", **where)
             best = found.get("requests", {}).get("in_flight", options.in_flight[0])
             expect = found.get("requests", found.get("served", {})).get("pictures_per_s", 0.0)
-            run("vllm bench serve", url=url, server_pid=pid, in_flight=best, expect=expect)
-            run("served fixed", url=url, server_pid=pid, in_flight=best)
+            if options.servers == 1:
+                run("vllm bench serve", **where, in_flight=best, expect=expect)
+            run("served fixed", **where, in_flight=best)
     except RuntimeError as e:
         for name in served:
             if name not in found:
@@ -253,9 +212,8 @@ def number_format(options: argparse.Namespace) -> str:
 def contender(options: argparse.Namespace) -> dict[str, Any]:
     """What the contender that this process is finds, or why it fails."""
     try:
-        if options.only == "requests":
-            return send(chosen(options), options, involved(options))
-        return vllm_bench(chosen(options), options) if options.only == "vllm bench serve" else measure(options)
+        found = {"requests": send, "vllm bench serve": vllm_bench}.get(options.only, measure)
+        return found(chosen(options), options, involved(options))
     except (Exception, SystemExit) as e:
         traceback.print_exc()
         return {"failed": f"{type(e).__name__}: {e}"}
@@ -266,7 +224,7 @@ def main() -> None:
     if options.only:
         print(json.dumps(contender(options)))
         return
-    options.dtype, samples = number_format(options), chosen(options)
+    options.dtype, options.server_start_s, samples = number_format(options), None, chosen(options)
     record = provenance.start() | {"n": len(samples), "dtype": options.dtype, "flags": options.flags,
                                    "vllm": str(find_build(options.serve_python)), "contenders": {}, "differences": {}}
     print(f"{len(samples)} pictures, {options.dtype}, load {os.getloadavg()[0]:.1f}", flush=True)
@@ -275,13 +233,12 @@ def main() -> None:
         right = options.against or folder / "transformers.jsonl"
 
         def tell(name: str, found: dict[str, Any]) -> None:
-            record["contenders"][name] = found
+            record["contenders"][name], record["server_start_s"] = found, options.server_start_s
             record["gpu"] = record["gpu"] or found.get("gpu")
             print(shown(name, found), flush=True)
             keep(options, record)
             if name in READERS[1:] and right.is_file() and (answers := folder / f"{name}.jsonl").is_file():
-                base, other = read_predictions(right), read_predictions(answers)
-                record["differences"][name] = differences(options.model, samples, base, other)
+                record["differences"][name] = differences(options.model, samples, named(right), named(answers))
                 print(f"{name}: {len(record['differences'][name])} of {len(samples)} answers differ from those of "
                       "transformers", flush=True)
                 keep(options, record)
