@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from latexocr.errors import UserError
 from latexocr.reading import ernie_remote
 from latexocr.reading.conversation import PROMPT
 from latexocr.reading.inputs import Frame, adds_special_tokens, encode, frame
 from latexocr.training.pictures import Prepared
-from latexocr.training.varied import varied
 
 if TYPE_CHECKING:
     import torch
@@ -55,12 +52,9 @@ class Collator:
     """The model's own `get_rope_index`: its loop over rows then runs in the loader's processes, not between steps."""
 
     def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, torch.Tensor]:
-        """The batch of rows that name examples by their "sample" index; with a "showing", varied by that number."""
-        return self.batch([self._shown(row) for row in rows], [self.examples[row["sample"]].latex for row in rows])
-
-    def _shown(self, row: Mapping[str, int]) -> Image:
-        picture = self.examples[row["sample"]].picture.image()
-        return varied(picture, np.random.default_rng(row["showing"])) if "showing" in row else picture
+        """The batch of rows that name examples by their "sample" index."""
+        examples = [self.examples[row["sample"]] for row in rows]
+        return self.batch([example.picture.image() for example in examples], [example.latex for example in examples])
 
     def batch(self, pictures: Sequence[Image], formulas: Sequence[str]) -> dict[str, torch.Tensor]:
         """The batch of prepared pictures and their formulas."""

@@ -36,8 +36,6 @@ class TrainConfig:
     """How formulas are taught: in one canonical spelling that looks the same, or as the references write them."""
     max_tokens: int = 1024
     """Pictures whose formula has more tokens are left out (run.json says how many)."""
-    vary: bool = False
-    """Show a picture a little otherwise each time: turned, leaning, stretched, unsteady. For few pictures by hand."""
     skip_unreadable: bool = False
     """Leave pictures out that cannot be read, instead of naming them and stopping before the first step."""
 

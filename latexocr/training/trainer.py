@@ -50,13 +50,10 @@ def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, 
     from trl import SFTTrainer
 
     remote = type(collator.processor).__name__ == ernie_remote.PROCESSOR
-    learned = {"sample": plan.learned}
-    if config.vary:  # A number of its own for every showing, the same in a run that goes on.
-        learned["showing"] = [config.seed * 2**32 + place for place in range(len(plan.learned))]
     trainer = watch.watched(_with_remote_loss(SFTTrainer) if remote else SFTTrainer, trial, plan.pictures_a_step)
     made = trainer(
         model=model, args=_arguments(model, plan, config, engine), data_collator=collator,
-        processing_class=collator.processor, train_dataset=Dataset.from_dict(learned),
+        processing_class=collator.processor, train_dataset=Dataset.from_dict({"sample": plan.learned}),
         eval_dataset=Dataset.from_dict({"sample": plan.watched}) if plan.watched else None,
         callbacks=watch.callbacks(config.out / "log.jsonl", trial))
     made.remove_callback(PrinterCallback)
