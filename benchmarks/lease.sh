@@ -9,8 +9,8 @@
 # FILEs: the parts of TeX (benchmarks/carry.py), corpus.jsonl.gz, hands.npz (benchmarks/hands.py), site.tar.xz (Python
 # packages that the machine lacks, under site/), crohme_train_images.tar.gz. The code and the weights of builtin come
 # along by themselves. OPTIONs go to latexocr.training.pretrain run; --minutes among them is the training's own clock.
-# After the training its model reads the validation set, damaged pictures too, and LoRA tunes it on CROHME, with pictures
-# as they are and varied. benchmarks/pretraining.md has the commands of a lease with their times.
+# After the training its model reads the validation set, damaged pictures too, and LoRA tunes it on CROHME.
+# benchmarks/pretraining.md has the commands of a lease with their times.
 #
 # While the calls are made, the weights of builtin must be out of the checkout (links to elsewhere): 64 MiB are little.
 # To rehearse: ROOT=/tmp/r (for TeX) WORK=/tmp/w OUT=/tmp/o DEVICE=cpu PROCESSES=2 VALIDATION=9 ROBUST=1 STEPS=2
@@ -75,7 +75,6 @@ everything() {
     say "trained"
     wait $drawing && say "validation drawn"
     tune 0 crohme "${STEPS:-960}" &
-    tune 1 crohme-vary "${STEPS:-1500}" --vary &
     measure 1 --robust "${ROBUST:-30}" &
     wait
     say "all ended"
