@@ -67,6 +67,7 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     from transformers import GenerationConfig
 
     from latexocr.reading.allocation import keep_freed_memory
+    from latexocr.reading.attention import plan_no_shapes
     from latexocr.reading.patches import multiply_patches
 
     ernie_remote.attach(model, processor)
@@ -76,6 +77,7 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     model.generation_config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=pad)
     model = in_format(model, dtype).to(device).eval()
     multiply_patches(model)
+    plan_no_shapes()
     if device == "cpu":
         keep_freed_memory()
     return LocalReader(model, processor, frozenset(ends), config, prompt)

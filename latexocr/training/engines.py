@@ -26,7 +26,11 @@ from latexocr.training.towers import attend_together
 LONGEST = 4096
 """Tokens of picture, prompt and answer together, as Unsloth wants to know them beforehand."""
 UNCOMPILED = ("ernie4_5_vl_moe",)
-"""Models whose experts torch 2.11 compiles to code that stops with a NameError (Unsloth 2026.10.9 on an H200)."""
+"""Models of which torch, told by Unsloth to follow sizes that depend on values, compiles what stops with a NameError.
+
+Torch 2.11 and 2.13, Unsloth 2026.10.9: where ERNIE's block of experts puts back the rows of words and of pictures.
+Uncompiled it trained on an H200.
+"""
 IN_FULL = ("patch_embed.proj", "lm_head")
 """Layers that stay in 16 bits: ERNIE's tower turns its pixels into the number format of the first."""
 
@@ -74,6 +78,7 @@ def _environment(base: Path | None) -> dict[str, str]:
 
 def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -> Any:
     """The base model, frozen, with an adapter that has learned nothing yet (a PeftModel)."""
+    from latexocr.reading.attention import plan_no_shapes
     from latexocr.reading.patches import multiply_patches
 
     model = _unsloth_base(base, config) if engine == "unsloth" else _plain_base(base, config)
@@ -83,6 +88,7 @@ def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -
                         "does not work. Train it without; a smaller --batch needs less memory too.")
     attend_together(model)
     multiply_patches(model)
+    plan_no_shapes()
     chosen = targets(model, config)
     lora = {"r": config.rank, "lora_alpha": config.alpha, "lora_dropout": config.dropout, "bias": "none",
             "use_rslora": config.rslora, "target_modules": chosen.modules,
