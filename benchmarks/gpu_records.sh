@@ -3,7 +3,7 @@
 #
 # DATA holds train/ with train.jsonl (CROHME) and im2latex_sample/; OUT gets records and logs. PYTHON trains and is the
 # client, with the packages of TRAIN_PATH; SERVE_PYTHON has vLLM, and is started with those of SERVE_PATH alone.
-#   one:   a server, started in two ways, each on a GPU; OUT/way says the faster that answers as transformers does (5 min)
+#   one:   a server, started in three ways; OUT/way says the fastest that answers as transformers does (7 min)
 #   many:  several servers on one GPU, FEW (4) on the first and MANY (8) on the second; then the 3 B shape (6 min)
 #   two:   what both GPUs do together, two_gpus.sh: serving, then training (12 min)
 #   train: training on the first GPU, shapes on the second (13 min)
@@ -32,11 +32,12 @@ learn() { # GPU NAME SECONDS SCRIPT [OPTION...]: given up after so many seconds;
     say "$2 ended with $?"
 }
 
-# Prints how vLLM is told to start. All but `itself` want TORCH_COMPILE_DISABLE=1.
+# Prints how vLLM is told to start. All but `itself` and `encoder` want TORCH_COMPILE_DISABLE=1.
 flags() { # WAY
     case $1 in
     graphs) echo "--compilation-config '{\"mode\":0,\"cudagraph_mode\":\"FULL_DECODE_ONLY\"}'" ;;
     itself) ;;
+    encoder) echo "--compilation-config '{\"cudagraph_mm_encoder\":true}'" ;;
     eager) echo "--enforce-eager" ;;
     # One graph for mixed batches and for those that only go on: for heads of 64 numbers or less FlashAttention 3 lays
     # out its plan otherwise for the second than the graph was made with. It shows that a wrong way is seen.
@@ -44,10 +45,10 @@ flags() { # WAY
     esac
 }
 
+no_compiling() { [[ $1 == itself || $1 == encoder ]] && echo 0 || echo 1; }
+
 serve() { # WAY GPU NAME FLAGS [OPTION...]: of a server started that way, with more flags
-    local compile=1
-    [ "$1" != itself ] || compile=0
-    TORCH_COMPILE_DISABLE=$compile OMP_NUM_THREADS=1 lane "$2" "${SERVE_PATH:-}" timeout "${PATIENCE:-400}" "$PYTHON" \
+    TORCH_COMPILE_DISABLE=$(no_compiling "$1") OMP_NUM_THREADS=1 lane "$2" "${SERVE_PATH:-}" timeout "${PATIENCE:-400}" "$PYTHON" \
         "$here/serving_speed.py" --data "$printed" --serve-python "$SERVE_PYTHON" --flags="$4 $(flags "$1")" --warm 64 \
         --patience 100 --keep "$out/answers/$3" --out "$out/$3.json" "${@:5}" > "$out/$3.log" 2>&1
     say "$3 ended with $?: $(grep -E 'differ|pictures/s|failed' "$out/$3.log" | cut -c1-60 | tr '\n' ' ')"
@@ -58,16 +59,16 @@ differ() { sed -n 's/^served: \([0-9]*\) of .*/\1/p' "$out/$1.log" | grep . || e
 rate() { sed -n 's/^served fixed *\([0-9]*\)\..*/\1/p' "$out/$1.log" | grep . || echo 0; }
 way() { cat "$out/way" 2> /dev/null; }
 
-look() { # GPU NAME: into the engine, in its ten seconds of 256 requests in flight
+look() { # GPU NAME: where the engine spends six of its ten seconds with 256 requests in flight
     [ -n "${PY_SPY:-}" ] || return
+    local from=$((FIRST_CORE + $1 * CORES / 2))
     until grep -q "requests: 256 in flight" "$out/$2.log" 2> /dev/null; do sleep 1; done
-    sleep 2
-    local engine
-    engine=$(pgrep -f '^VLLM::EngineCore' | while read -r pid; do
-        tr '\0' '\n' < "/proc/$pid/environ" | grep -qx "CUDA_VISIBLE_DEVICES=$((FIRST_GPU + $1))" && echo "$pid"
-    done | head -n 1)
-    timeout 30 "$PY_SPY" record --pid "$engine" --duration 6 --rate 200 --threads --format raw \
-        --output "$out/$2.engine" > "$out/$2.look" 2>&1
+    sleep 3
+    for pid in $(pgrep -f '^VLLM::EngineCore'); do
+        taskset -pc "$pid" | grep -qE "list: $from(-|$)" || continue
+        timeout 30 "$PY_SPY" record --pid "$pid" --duration 6 --rate 200 --nonblocking --threads --format raw \
+            --output "$out/$2.engine" > "$out/$2.look" 2>&1
+    done
 }
 
 one() {
@@ -81,10 +82,11 @@ one() {
     look 0 one_graphs &
     local looking=$!
     serve itself 1 one_itself "--api-server-count 8" $all "vllm bench serve" "served fixed"
+    serve encoder 1 one_encoder "--api-server-count 8" $all "served fixed"
     wait $first
     kill $looking 2> /dev/null
     local best=0
-    for name in graphs itself; do  # Of 1,198 answers some twenty are ties that bfloat16 decides otherwise.
+    for name in graphs itself encoder; do  # Of 1,198 answers some twenty are ties that bfloat16 decides otherwise.
         if [ "$(differ "one_$name")" -le 120 ] && [ "$(rate "one_$name")" -gt $best ]; then
             best=$(rate "one_$name")
             echo "$name" > "$out/way"
@@ -124,7 +126,7 @@ two() {
         if [ $part = serve ]; then
             [ -n "$(way)" ] || continue
             packages=${SERVE_PATH:-} from=$printed
-            [ "$(way)" = itself ] || compile=1
+            compile=$(no_compiling "$(way)")
         fi
         FLAGS=$(flags "$(way)") TORCH_COMPILE_DISABLE=$compile PYTHONPATH=$here/..:$packages \
             bash "$here/two_gpus.sh" "$from" "$out/two" $part > "$out/two_$part.log" 2>&1

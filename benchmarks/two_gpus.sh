@@ -12,7 +12,7 @@ data=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON}
-STEPS=${STEPS:-60} BIG_STEPS=${BIG_STEPS:-30} BATCH=${BATCH:-512} BIG_BATCH=${BIG_BATCH:-256} LIMIT=${LIMIT:-1198}
+STEPS=${STEPS:-60} BIG_STEPS=${BIG_STEPS:-25} BATCH=${BATCH:-512} BIG_BATCH=${BIG_BATCH:-64} LIMIT=${LIMIT:-1198}
 BIG_LIMIT=${BIG_LIMIT:-200} cores=${CORES:-$(getconf _NPROCESSORS_ONLN)} core=${FIRST_CORE:-0} gpu=${FIRST_GPU:-0}
 big=qwen2_5_vl_3b served=ernie_28b size=() launch=(--mixed_precision no) most=256
 dummy="--load-format dummy --trust-remote-code"
@@ -42,7 +42,7 @@ learn() { # MODEL NAME STEPS BATCH FIRST LAST [OPTION]
 speed() { # MODEL NAME PICTURES FIRST LAST FLAGS
     local model=$1 name=$2 limit=$3 flags=$6
     on "$4" "$5" "$PYTHON" "$here/serving_speed.py" --data "$data" --limit "$limit" --model "$model" \
-        --max-tokens "$most" --alone 5 --warm 64 --seconds 10 --patience 240 --in-flight 64 256 \
+        --max-tokens "$most" --alone 5 --warm 64 --seconds 10 --patience 120 --in-flight 256 512 \
         --serve-python "$SERVE_PYTHON" --contenders served requests --flags="$flags ${FLAGS:-}" \
         --keep "$out/answers/$name" --out "$out/serve-$name.json" > "$out/serve-$name.log" 2>&1 ||
         echo "serving $name failed: $out/serve-$name.log" >&2
