@@ -89,14 +89,18 @@ def shares(before: dict[tuple[int, int], float], after: dict[tuple[int, int], fl
 
 
 def title(pid: int) -> str:
-    """What a process is, without the number of its kind: vLLM names its own, of others it is the module or script."""
+    """What a process is, if it is still there."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_text().strip("\0").split("\0")
+        return kind(Path(f"/proc/{pid}/cmdline").read_text().strip("\0").split("\0"))
     except OSError:
         return "ended"
+
+
+def kind(words: Sequence[str]) -> str:
+    """Of a command line: vLLM names its processes, here without their numbers; of others it is the module or script."""
     if words[0].startswith("VLLM::"):
-        return re.sub(r"[_DP]*\d*$", "", words[0].strip())
-    return next((word for word in words[1:] if not word.startswith("-")), Path(words[0]).name).rpartition("/")[2][:60]
+        return re.sub(r"(_DP|_)?\d*$", "", words[0].strip())
+    return next((word for word in words[1:] if not word.startswith("-")), words[0]).rpartition("/")[2][:60]
 
 
 def thread_seconds(roots: Sequence[int]) -> dict[tuple[int, int], float]:
