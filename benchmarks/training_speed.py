@@ -4,7 +4,7 @@
 
 One run on one machine, each recipe in a process of its own, the same pictures, held-out pictures and learning rate.
 Every so often the clock stops and the loss on the held-out pictures is taken, by our collator for all, so that recipes
-are compared at equal loss. Pictures/s counts from the eleventh step on: Unsloth compiles in the first. The notebook's
+are compared at equal loss. Pictures/s counts after the first `--warm` steps: Unsloth compiles in them. The notebook's
 recipe (Unsloth's vision notebooks, which tune on its LaTeX_OCR): its collator, batch 2 x 4, its gradient checkpointing,
 adamw_8bit. It gets prepared pictures, and `resize="max"`: its default would shrink formulas to 512 pixels.
 """
@@ -24,7 +24,6 @@ import tyro
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-WARM = 10
 RECIPES = ("ours-unsloth", "ours-peft", "notebook")
 
 
@@ -42,26 +41,40 @@ class Options:
     batch: int = 64
     """Of our recipe; the notebook's is 2 x 4."""
     learning_rate: float = 1e-3
+    warm: int = 10
+    """Steps before the clock runs; far more for the rate that a long run settles at."""
+    cudnn: bool = False
+    """Let torch ask cuDNN first for attention, as it does by itself and our recipe does not: what its plans cost."""
+    profile: int = 0
+    """Steps after the warm ones that are taken apart: the record then says what they spent, and its rate is too low."""
     recipes: Annotated[tuple[str, ...], tyro.conf.arg(name="recipes")] = RECIPES
     recipe: str = ""
     """Only this one, in this process (used by the script itself)."""
 
 
-def clock(held_out: Any, every: int, batch: int) -> Any:
+def clock(held_out: Any, steps: int, batch: int, options: Options) -> Any:
     """A callback that takes time, pictures and held-out loss; looking does not count as time."""
     import torch
     from transformers import TrainerCallback
 
+    every, warm = max(1, steps // options.looks), options.warm
+
     class Clock(TrainerCallback):
         def __init__(self) -> None:
-            self.seconds, self.since, self.looks = 0.0, 0.0, []
+            self.seconds, self.since, self.looks, self.spent = 0.0, 0.0, [], []
+            self.profiler = torch.profiler.profile() if options.profile else None
 
         def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             now = time.perf_counter()
-            if state.global_step > WARM:
+            if state.global_step > warm:
                 self.seconds += now - self.since
+            if self.profiler and state.global_step == warm:
+                self.profiler.start()
+            if self.profiler and state.global_step == warm + options.profile:
+                self.profiler.stop()
+                self.spent = spent(self.profiler)
             if state.global_step == 1 or state.global_step % every == 0:
                 loss = sum(float(held_out(model, part)) for part in range(held_out.parts)) / held_out.parts
                 self.looks.append({"step": state.global_step, "pictures": state.global_step * batch,
@@ -70,6 +83,13 @@ def clock(held_out: Any, every: int, batch: int) -> Any:
             self.since = time.perf_counter()
 
     return Clock()
+
+
+def spent(profiler: Any, most: int = 25) -> list[dict[str, Any]]:
+    """What a profiler saw: the operations that took most of the processor's own time, in seconds."""
+    seen = sorted(profiler.key_averages(), key=lambda one: -one.self_cpu_time_total)
+    return [{"operation": one.key, "calls": one.count, "cpu_seconds": round(one.self_cpu_time_total / 1e6, 3),
+             "gpu_seconds": round(one.self_device_time_total / 1e6, 3)} for one in seen[:most]]
 
 
 class HeldOut:
@@ -109,14 +129,18 @@ def one(options: Options) -> dict[str, Any]:
             pretend_gpu()
             engines.choose = lambda config: config.backend
     from latexocr.data.sources import load
+    from latexocr.reading import attention
 
+    if options.cudnn:
+        attention.plan_no_shapes = lambda: None
     samples = load(options.data)
     learned, held = samples[:-options.held_out], samples[-options.held_out:]
     run = notebook if options.recipe == "notebook" else ours
     watch, batch = run(options, learned, held)
     seen, last = watch.looks, watch.looks[-1]
-    timed = last["pictures"] - WARM * batch
+    timed = last["pictures"] - options.warm * batch
     return {"pictures_per_s": round(timed / max(last["seconds"], 1e-9), 1), "batch": batch, "looks": seen,
+            **({"spent": watch.spent} if options.profile else {}),
             "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if on_gpu else None}
 
 
@@ -125,11 +149,11 @@ def ours(options: Options, learned: Any, held: Any) -> tuple[Any, int]:
     from latexocr.training.settings import TrainConfig
 
     made, trainer_of = [], lora.trainer_of
-    steps = max(WARM + 2, options.pictures // options.batch)
+    steps = max(options.warm + 2, options.pictures // options.batch)
 
     def watched(*arguments: Any) -> Any:
         trainer, collator, config = trainer_of(*arguments), arguments[1], arguments[3]
-        made.append(clock(HeldOut(_held(collator, held, config)), max(1, steps // options.looks), options.batch))
+        made.append(clock(HeldOut(_held(collator, held, config)), steps, options.batch, options))
         trainer.add_callback(made[0])
         return trainer
 
@@ -172,9 +196,9 @@ def notebook(options: Options, learned: Any, held: Any) -> tuple[Any, int]:
     processor = load_processor(base)
     taught = examples.usable(examples.material(learned, config), config, processor.tokenizer)
     rows = [{"messages": conversation(example.picture.image(), example.latex)} for example in taught]
-    steps = max(WARM + 2, options.pictures // 8)
+    steps = max(options.warm + 2, options.pictures // 8)
     collator = Collator(processor, (), end_tokens(model, processor))
-    watch = clock(HeldOut(_held(collator, held, config)), max(1, steps // options.looks), 8)
+    watch = clock(HeldOut(_held(collator, held, config)), steps, 8, options)
     FastVisionModel.for_training(model)
     collate = UnslothVisionDataCollator(model, processor, resize="max")
     with tempfile.TemporaryDirectory() as folder:
