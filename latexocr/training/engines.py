@@ -28,8 +28,8 @@ LONGEST = 4096
 UNCOMPILED = ("ernie4_5_vl_moe",)
 """Models of which torch, told by Unsloth to follow sizes that depend on values, compiles what stops with a NameError.
 
-Torch 2.11 and 2.13, Unsloth 2026.10.9: where ERNIE's block of experts puts back the rows of words and of pictures.
-Uncompiled it trained on an H200.
+Torch 2.11 and 2.13, Unsloth 2026.10.9: going back through the place where ERNIE's block of experts puts together the
+rows of words and of pictures (NameError; with torch's own settings it compiles).
 """
 IN_FULL = ("patch_embed.proj", "lm_head")
 """Layers that stay in 16 bits: ERNIE's tower turns its pixels into the number format of the first."""
