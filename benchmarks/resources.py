@@ -8,11 +8,10 @@ import re
 import shutil
 import statistics
 import subprocess
-import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,22 +51,28 @@ def watched(roots: Sequence[int]) -> Iterator[dict[str, Any]]:
     utilization: the part of the time in which anything ran on it.
     """
     found: dict[str, Any] = {}
-    with tempfile.TemporaryFile("w+") as said, contextlib.ExitStack() as stack:
-        if shutil.which("nvidia-smi"):
-            sampler = subprocess.Popen([*nvidia_smi("index,utilization.gpu"), "-lms", "500"], stdout=said)
-            stack.callback(sampler.wait)
-            stack.callback(sampler.terminate)
+    lines: list[str] = []
+    ended = threading.Event()
+    threading.Thread(target=ask_gpus, args=(lines, ended), daemon=True).start()
+    try:
         before, busy, begun = thread_seconds(roots), cpu_seconds(roots), time.perf_counter()
         yield found
         found |= {"seconds": time.perf_counter() - begun, "cpu_s": cpu_seconds(roots) - busy}
         found["cores"] = shares(before, thread_seconds(roots), found["seconds"])
-        stack.close()
-        said.seek(0)
-        if percent := utilization(said):
-            found["gpu_percent"] = percent
+    finally:
+        ended.set()
+    if percent := utilization(lines):
+        found["gpu_percent"] = percent
 
 
-def utilization(lines: Iterator[str]) -> dict[str, float]:
+def ask_gpus(lines: list[str], ended: threading.Event) -> None:
+    """Twice a second how busy each GPU is, until it is ended."""
+    while shutil.which("nvidia-smi") and not ended.wait(0.5):
+        done = subprocess.run(nvidia_smi("index,utilization.gpu"), capture_output=True, text=True, check=False)
+        lines.extend(done.stdout.splitlines())
+
+
+def utilization(lines: Iterable[str]) -> dict[str, float]:
     """Mean of each GPU, of lines "INDEX, PERCENT"; what is no number ("[N/A]") is left out."""
     of_gpu = defaultdict(list)
     for line in lines:

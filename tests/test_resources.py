@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import os
 import subprocess
 import sys
@@ -76,17 +75,17 @@ def test_names(words, expected):
 
 
 def test_utilization_of_each_gpu():
-    said = io.StringIO("0, 12\n1, 0\n0, 14\n1, [N/A]\nNo devices were found\n")
-    assert resources.utilization(said) == {"0": 13.0, "1": 0.0}
+    said = "0, 12\n1, 0\n0, 14\n1, [N/A]\nNo devices were found\n"
+    assert resources.utilization(said.splitlines()) == {"0": 13.0, "1": 0.0}
 
 
 def test_a_gpu_is_watched_where_nvidia_smi_is(tmp_path, monkeypatch):
     fake = tmp_path / "nvidia-smi"
-    fake.write_text('#!/bin/sh\necho "$@" > "$(dirname "$0")/asked"\necho "2, 40"\nexec sleep 9\n')
+    fake.write_text('#!/bin/sh\necho "$@" > "$(dirname "$0")/asked"\necho "2, 40"\n')
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
     with resources.watched([os.getpid()]) as load:
-        time.sleep(0.3)
+        time.sleep(1.2)
     assert load["gpu_percent"] == {"2": 40.0}
     assert "-i 2" in (tmp_path / "asked").read_text()
