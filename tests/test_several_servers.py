@@ -12,7 +12,7 @@ from servers import Server, free_port, reset, said, serving
 from test_served import picture, sent_picture
 
 from latexocr.errors import UserError
-from latexocr.reading import GenerateConfig
+from latexocr.reading import GenerateConfig, served
 from latexocr.reading.endpoint import Retry
 from latexocr.reading.images import prepare
 from latexocr.reading.served import ServedReader
@@ -58,8 +58,10 @@ def test_all_are_asked_and_order_is_kept(start, in_flight):
 
 @pytest.mark.parametrize("last_words", [reset, None, (500, {"error": "EngineDeadError"}, {})],
                          ids=["resets", "hangs up", "500"])
-@pytest.mark.parametrize("in_flight", [None, 4])
-def test_the_others_do_the_work_of_one_that_dies(start, last_words, in_flight):
+@pytest.mark.parametrize(("in_flight", "processes"), [(None, 1), (4, 1), (8, 2)])
+def test_the_others_do_the_work_of_one_that_dies(start, last_words, in_flight, processes, monkeypatch):
+    monkeypatch.setattr(served, "PROCESSES", processes)
+    monkeypatch.setattr(served, "MANY", 8)
     number = count()
 
     def dies(request: dict, _: int):
