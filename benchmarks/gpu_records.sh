@@ -135,10 +135,16 @@ two() {
 }
 
 train() {
-    learn 1 shapes_ernie 180 training_shapes.py --shapes ernie_28b --bits 4 &
-    learn 0 speed 480 training_speed.py --data "$ink" --pictures 2560 --looks 10
-    learn 0 engines_ernie 180 engines.py 20 ernie4_5_vl_moe
-    learn 0 shapes_qwen 180 training_shapes.py --shapes qwen2_5_vl_3b
+    (
+        learn 1 shapes_ernie 320 training_shapes.py --shapes ernie_28b --bits 4 --batches 1 4
+        learn 1 shapes_qwen 160 training_shapes.py --shapes qwen2_5_vl_3b --bits 16 --batches 1 4
+    ) &
+    # The rate that a run settles at, of steps 101 to 200; the same with cuDNN's attention; the notebook's.
+    local settled="--pictures 12800 --warm 100 --looks 4"
+    learn 0 speed 260 training_speed.py --data "$ink" $settled --recipes ours-peft ours-unsloth
+    learn 0 speed_cudnn 130 training_speed.py --data "$ink" $settled --recipes ours-peft --cudnn
+    learn 0 engines_ernie 100 engines.py 20 ernie4_5_vl_moe
+    learn 0 speed_notebook 240 training_speed.py --data "$ink" --pictures 1200 --looks 6 --recipes notebook
     wait
 }
 
