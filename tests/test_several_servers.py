@@ -85,10 +85,18 @@ def test_another_try_goes_to_another_server(start):
     assert 1 <= len(broken.requests) <= 8  # Whoever met it once does not come back.
 
 
-def test_all_must_be_there_at_the_beginning_and_have_the_same_model(start):
-    away, here = f"http://127.0.0.1:{free_port()}/v1", start(by_width)
+def test_one_that_is_away_at_the_beginning_is_named_and_read_without(start, capsys):
+    away = f"http://127.0.0.1:{free_port()}/v1"
+    found = list(reader(away, start(by_width)).read(asked := samples(20)))
+    assert [(p.id, p.latex, p.stop) for p in found] == expected(asked)
+    said, = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"latexocr: No server answers at {away}") and said.endswith("The others read without it.")
     with pytest.raises(UserError, match=f"No server answers at {away}"):
-        list(reader(here, away).read(samples(1)))
+        list(reader(away, away).read(samples(1)))
+
+
+def test_all_must_have_the_same_model(start):
+    here = start(by_width)
     with pytest.raises(UserError, match=r"found servers of different models \((a, b|b, a)\)"):
         list(reader(start(by_width, ["a"]), start(by_width, ["b"])).read(samples(1)))
     with pytest.raises(UserError, match=r"not an address|protocol"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,6 +42,10 @@ PROCESSES = min(16, cores() // 2)
 """Processes that read through a server, where there are many samples; each asks some 250 pictures a second."""
 MANY = 256
 """Samples from which on processes pay, which take a second to start."""
+
+
+class _Away(UserError):
+    """No server answers at an address."""
 
 
 @dataclass
@@ -95,15 +100,25 @@ class ServedReader:
         return [address.strip().rstrip("/") + "/" for address in self.url.partition("#")[0].split(",")]
 
     def _same_of_all(self, connect: Callable[[int], httpx.Client]) -> tuple[str, Calibration | None]:
-        """Name and calibration of the model. Raises UserError where a server does not answer, or has another model."""
-        found = []
+        """Name and calibration of the model. Raises UserError where no server answers, or one has another model.
+
+        A server of several may be away, and come later: that is said on stderr.
+        """
+        found, away = [], []
         for number in range(len(self._addresses)):
             with connect(number) as client:
-                name = self._model_name(client)
-                found.append((name, _calibration(client, name)))
+                try:
+                    name = self._model_name(client)
+                    found.append((name, _calibration(client, name)))
+                except _Away as e:
+                    away.append(e)
+        if not found:
+            raise away[0]
         if any(one != found[0] for one in found):
             raise UserError(f"{self.url}: found servers of different models ({', '.join(str(one[0]) for one in found)}"
                             "), expected the same one behind every address.")
+        for error in away:
+            print(f"latexocr: {error} The others read without it.", file=sys.stderr)
         return found[0]
 
     def _connecting(self) -> Callable[[int], httpx.Client]:
@@ -119,6 +134,8 @@ class ServedReader:
             try:
                 with client(base_url=given) as made:
                     address = made.base_url
+                if address.scheme not in ("http", "https"):
+                    raise ValueError("its protocol is neither http nor https")
             except (httpx.InvalidURL, ValueError) as e:
                 raise UserError(f"{given}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
             if address.userinfo:
@@ -135,7 +152,7 @@ class ServedReader:
         try:
             answer = client.get("models", timeout=min(30.0, self.retry.timeout_s))
         except httpx.TransportError as e:
-            raise UserError(f"No server answers at {client.base_url} ({e}). Check the address, or start one: "
+            raise _Away(f"No server answers at {client.base_url} ({e}). Check the address, or start one: "
                             "latexocr serve FOLDER.") from e
         if answer.status_code in (401, 403):
             raise UserError(f"{client.base_url} refuses the key ({answer.status_code}). Put the server's API key into "
