@@ -48,7 +48,7 @@ flags() { # WAY
 no_compiling() { [[ $1 == itself || $1 == encoder ]] && echo 0 || echo 1; }
 
 serve() { # WAY GPU NAME FLAGS [OPTION...]: of a server started that way, with more flags
-    TORCH_COMPILE_DISABLE=$(no_compiling "$1") OMP_NUM_THREADS=1 lane "$2" "${SERVE_PATH:-}" timeout "${PATIENCE:-400}" "$PYTHON" \
+    TORCH_COMPILE_DISABLE=$(no_compiling "$1") OMP_NUM_THREADS=1 lane "$2" "${SERVE_PATH:-}" timeout "${PATIENCE:-500}" "$PYTHON" \
         "$here/serving_speed.py" --data "$printed" --serve-python "$SERVE_PYTHON" --flags="$4 $(flags "$1")" --warm 64 \
         --patience 100 --keep "$out/answers/$3" --out "$out/$3.json" "${@:5}" > "$out/$3.log" 2>&1
     say "$3 ended with $?: $(grep -E 'differ|pictures/s|failed' "$out/$3.log" | cut -c1-60 | tr '\n' ' ')"
