@@ -1,15 +1,12 @@
-"""The script of a GPU lease: what is packed in pieces comes out whole, and the better of two models comes back."""
+"""The script of a GPU lease: what is packed in pieces comes out whole."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
-
-import pytest
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "lease.sh"
 CALL = 64 * 2**20
@@ -42,14 +39,3 @@ def test_pieces_fit_a_call_beside_the_checkout_and_are_whole_again(tmp_path):
     with tarfile.open(work / "all.tar") as tar:
         assert tar.extractfile("./hands.npz").read() == sent.read_bytes()
         assert tar.extractfile("./code/latexocr/builtin/model.safetensors").read() == weights.read_bytes()
-
-
-@pytest.mark.parametrize(("model", "mean", "better"), [
-    (0.8, 0.9, "mean"), (0.9, 0.8, "model"), (0.8, 0.8, "model"), (None, 0.9, "model"), (0.8, None, "model")])
-def test_the_better_of_two_comes_back(tmp_path, model, mean, better):
-    for name, value in (("model", model), ("mean", mean)):
-        if value is not None:
-            (tmp_path / "bench" / name).mkdir(parents=True)
-            scores = {"base": [{"metric": "exact_syntax", "value": 1}, {"metric": "exact_visual", "value": value}]}
-            (tmp_path / "bench" / name / "report.json").write_text(json.dumps({"scores": scores}))
-    assert lease("better", cwd=tmp_path, WORK=tmp_path).strip() == better
