@@ -74,29 +74,23 @@ everything() {
     [ -e "$run/model" ] || "$python" "$@" >> "$work/pretrain.log" 2>&1 || say "training ended with $?"
     say "trained"
     wait $drawing && say "validation drawn"
-    tune 0 crohme "${STEPS:-960}" &
-    measure 1 --robust "${ROBUST:-30}" &
+    tune &
+    measure &
     wait
     say "all ended"
 }
 
-# measure GPU [OPTION...]: the model reads the validation set.
 measure() {
-    number=$1
-    shift
-    CUDA_VISIBLE_DEVICES=$(on "$number") "$python" -m latexocr.cli bench --data "$work/validation" \
-        --base "$work/run/model" --out "$work/bench" "$@" > "$work/bench.log" 2>&1 && say "measured" ||
+    CUDA_VISIBLE_DEVICES=$(on 1) "$python" -m latexocr.cli bench --data "$work/validation" --base "$work/run/model" \
+        --out "$work/bench" --robust "${ROBUST:-30}" > "$work/bench.log" 2>&1 && say "measured" ||
         say "measuring ended with $?"
 }
 
-# tune GPU NAME STEPS [OPTION...]: LoRA on CROHME.
 tune() {
-    number=$1 name=$2 steps=$3
-    shift 3
-    CUDA_VISIBLE_DEVICES=$(on "$number") "$python" -m latexocr.cli train --data "crohme:$work/train" \
-        --model "$work/run/model" --out "$work/$name" --rank 32 --alpha 64 --learning-rate 1e-3 --batch 64 \
-        --steps "$steps" --save-steps 300 --backend peft --log-to none "$@" > "$work/$name.log" 2>&1 &&
-        say "tuned $name" || say "tuning $name ended with $?"
+    CUDA_VISIBLE_DEVICES=$(on 0) "$python" -m latexocr.cli train --data "crohme:$work/train" --model "$work/run/model" \
+        --out "$work/crohme" --rank 32 --alpha 64 --learning-rate 1e-3 --batch 64 --steps "${STEPS:-960}" \
+        --save-steps 300 --backend peft --log-to none > "$work/crohme.log" 2>&1 && say "tuned" ||
+        say "tuning ended with $?"
 }
 
 on() { [ "$device" = cpu ] || echo $(($1 % $(gpus))); }
@@ -118,9 +112,7 @@ watch() {
     fi
     tar cJf - --exclude='*.safetensors' --exclude=images ./*.log run bench validation 2> /dev/null |
         split -b 15M - "$OUT/records.tar.xz." || true
-    for tuned in crohme*/adapter_config.json; do
-        [ ! -e "$tuned" ] || tar cf "$OUT/${tuned%/*}.tar" --exclude 'checkpoint*' "${tuned%/*}"
-    done
+    [ ! -e crohme/adapter_config.json ] || tar cf "$OUT/crohme.tar" --exclude 'checkpoint*' crohme
     ls -l "$OUT"
 }
 
