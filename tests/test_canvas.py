@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from latexocr.training import architecture
 from latexocr.training.canvas import CanvasModel
+from latexocr.training.stream import UNPLACED
 
 CLASSES = 10
 
@@ -85,6 +86,15 @@ def test_the_losses_are_means_over_what_is_known(canvas_model, untrained_model):
     cells = canvas_model.glyph_head(visual.reshape(-1, visual.shape[-1])).log_softmax(-1)
     assert glyph.item() == pytest.approx(np.mean([-cells[c, k].item() for c, k in glyphs.tolist()]), abs=1e-4)
     assert right.item() == pytest.approx(np.mean([(likely[r, p].argmax() == tokens[r, p]).item() for r, p in known]))
+
+
+def test_glyphs_of_no_known_place_bear_no_loss(canvas_model, untrained_model):
+    pixels, tokens = torch.as_tensor(pictures(["1", "22"], 32, 64)), answers(untrained_model, ["1", "22"], 16)
+    known = torch.tensor([[0, 3], [9, 4]])
+    unknown = torch.tensor([[2, UNPLACED], [8, UNPLACED]])
+    given = known, torch.cat([known, unknown]), unknown
+    losses = [canvas_model(pixels, tokens, glyphs)[1].item() for glyphs in given]
+    assert losses[0] == pytest.approx(losses[1]) and losses[0] > 0 and losses[2] == 0
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["text", "glyphs"])

@@ -178,6 +178,43 @@ def test_cropping_and_scaling_take_the_glyphs_along():
     assert found.glyphs[0, :2] == pytest.approx((width / 2, height / 2), abs=0.5) and height < 30
 
 
+def two_signs(gap: int = 120) -> Drawing:
+    picture = Image.new("L", (gap + 80, 60), 255)
+    for left in (30, 30 + gap):
+        ImageDraw.Draw(picture).rectangle([left, 20, left + 13, 39], fill=0)
+    return Drawing(picture, [Glyph("cmr", 1, left / 2, 10, left / 2 + 7, 20) for left in (30, 30 + gap)])
+
+
+def test_what_is_damaged_before_it_is_prepared_is_so_once_and_its_glyphs_bear_no_loss():
+    rngs = [np.random.default_rng(seed) for seed in range(30)]
+    plain = stream._example("x", two_signs(), [1], 144, np.random.default_rng(0), 0)
+    sent = [stream._example("x", two_signs(), [1], 144, rng, 0, sent=1) for rng in rngs]
+    assert not plain.sent and (plain.glyphs[:, 2] >= 0).all()
+    assert len({one.pixels.tobytes() for one in sent}) > 20
+    for one in sent:
+        assert one.sent and (one.glyphs[:, 2] == stream.UNPLACED).all()
+        batch = stream.collate([one], 2, np.random.default_rng(1))
+        assert (np.sort(batch.pixels[batch.pixels < 255]) == np.sort(one.pixels[one.pixels < 255])).all()
+    half = [stream._example("x", two_signs(), [1], 144, np.random.default_rng(seed), 0, sent=0.5) for seed in range(60)]
+    assert 15 < sum(one.sent for one in half) < 45
+
+
+def test_a_small_drawing_loses_no_pixels(monkeypatch):
+    seen = []
+    monkeypatch.setattr(stream, "as_sent", lambda image, rng, *, smaller: seen.append(smaller) or image)
+    for dpi in (65, 100):
+        stream._example("x", two_signs(), [1], dpi, np.random.default_rng(0), 0, sent=1)
+    assert seen == [False, True]
+
+
+@needs_tex
+def test_validation_is_drawn_whole_and_training_is_not(tokenizer):
+    corpus = corpus_of(FORMULAS)
+    assert not any(one.sent for one in stream.examples(corpus, tokenizer, np.random.default_rng(0), count=20))
+    some = stream.examples(corpus, tokenizer, np.random.default_rng(0), count=40, sent=stream.SENT_SHARE)
+    assert 0 < sum(one.sent for one in some) < len(some)
+
+
 def example(width: int, tokens: int, glyph: tuple[float, float]) -> stream.Example:
     pixels = np.zeros((20, width), np.uint8)
     return stream.Example("", pixels, np.arange(5, 5 + tokens), np.array([[*glyph, 7]], np.float32))
@@ -261,6 +298,7 @@ def test_replay_shows_what_was_drawn_again(tokenizer, monkeypatch, replay, docum
         draw(*given, count=25, fonts=("cm",), **style))
                         or drawings[-1])
     monkeypatch.setattr(stream, "RESOLUTIONS", (150,))  # All of one canvas, or nearly.
+    monkeypatch.setattr(stream, "SENT_SHARE", 0.0)
     schedule = stream.Schedule(short_seconds=0, replay=replay, most=4)
     arriving = stream.batches(corpus_of(["a+b"]), tokenizer, schedule, seed=1, started=time.time())
     assert sum(len(batch.pixels) for batch in itertools.islice(arriving, 24)) == 96

@@ -1,8 +1,9 @@
 """What happens to a picture on its way to a reader: from the pen over paper, scanner or camera to the file.
 
 One table, `DEGRADATIONS`, for training and for the robustness suite: `degrade` draws from it for a picture that is
-already prepared and keeps its frame; `degrade_picture` does some of them to a picture as a user has it. Takes and gives
-pixels; the same generator gives the same picture. Knows nothing of formulas or models.
+already prepared and keeps its frame; `degrade_picture` does some of them to a picture as a user has it, and `as_sent`
+those that chance brings. Takes and gives pixels; the same generator gives the same picture. Knows nothing of formulas
+or models.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ DEGRADATIONS: dict[str, Degradation] = {
     "invert": Degradation(single.invert),
 }
 """By name, in this order, as from pen to file."""
+SENT = {"smaller": 0.6, "scan": 0.45, "photo": 0.1, "thicken": 0.1, "thin": 0.05, "contrast": 0.1, "jpeg": 0.1,
+        "margins": 0.1}
+"""What happens before it is prepared to a picture that a user sends, and how often, in training."""
 
 
 def degrade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -82,6 +86,15 @@ def degrade(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if degradation.share and rng.random() < degradation.share:
             pixels = degradation.apply(pixels, rng, rng.random() ** 1.5, Frame())
     return pixels
+
+
+def as_sent(image: Image, rng: np.random.Generator, *, smaller: bool) -> Image:
+    """A drawing after what chance brings before it is prepared: `SENT`, in strengths mild more often than strong.
+
+    `smaller` says whether it is large enough to lose pixels.
+    """
+    return degrade_picture(image, {name: rng.random() ** 1.5 for name, share in SENT.items()
+                                   if rng.random() < share and (smaller or name != "smaller")}, rng)
 
 
 def degrade_picture(image: Image, changes: Mapping[str, float], rng: np.random.Generator) -> Image:

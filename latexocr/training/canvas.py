@@ -69,14 +69,15 @@ class CanvasModel(nn.Module):
                 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean cross entropy of the answer's tokens, the same of the glyphs, and the share of tokens right.
 
-        pixels (B, H, W) uint8; tokens (B, L), the end token last, then -100; glyphs (n, 2): cell in the batch, class.
+        pixels (B, H, W) uint8; tokens (B, L), the end token last, then -100; glyphs (n, 2): cell in the batch,
+        class, -100 where that is unknown.
         """
         visual = self.visual_tokens(pixels)
         logits = self.logits(visual, tokens, pixels.shape[1], pixels.shape[2])
         flat = tokens.reshape(-1)
         text_loss = F.cross_entropy(logits.float().reshape(len(flat), -1), flat)
         named = self.glyph_head(visual.reshape(-1, visual.shape[-1])[glyphs[:, 0]])
-        glyph_loss = F.cross_entropy(named.float(), glyphs[:, 1])
+        glyph_loss = F.cross_entropy(named.float(), glyphs[:, 1], reduction="sum") / (glyphs[:, 1] >= 0).sum().clamp(1)
         with torch.no_grad():
             known = flat != -100
             right = ((logits.reshape(len(flat), -1).argmax(-1) == flat) & known).sum() / known.sum()

@@ -81,8 +81,10 @@ def run(config: PretrainConfig) -> None:
     torch.backends.cuda.matmul.allow_tf32 = True
     arrivals = _to_device(batches, config.device)
     first = next(arrivals)
+    from latexocr.reading.attention import plan_no_shapes
     from latexocr.training.canvas import CanvasModel
 
+    plan_no_shapes()
     model = CanvasModel(architecture.load(config.model, seed=config.seed), stream.GLYPH_CLASSES).to(config.device)
     model.train()
     if config.compile:

@@ -7,6 +7,7 @@ glyph. Knows nothing of the model.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import gzip
 import json
 import math
@@ -21,13 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
-from latexocr.data.degrade import degrade
+from latexocr.data.degrade import as_sent, degrade
 from latexocr.data.fonts import FONTS, HELD_OUT, available_fonts
 from latexocr.data.hands import Hands, write
 from latexocr.data.typeset import BODY_SIZES, Drawing, draw
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
-from latexocr.reading.images import GLYPH_HEIGHT, MARGIN, Fitted, canvas, fit, place
+from latexocr.reading.images import GLYPH_HEIGHT, MARGIN, Fitted, canvas, fit, flatten, place
 from latexocr.training.tables import BREAK, table
 
 NON_COMMERCIAL = frozenset({"crohme", "mooculus", "apex"})
@@ -58,6 +59,12 @@ RESOLUTIONS, HAND_RESOLUTIONS = (65, 80, 100, 120, 150, 180, 220), (130, 200, 30
 """Dots an inch of a chunk: small letters on a screen are 5 pixels high, those of a prepared picture 9."""
 LARGEST_SPREAD = 0.7
 """Logarithm of how far the height of a picture's symbols is off in training, at most."""
+SENT_SHARE = 0.35
+"""How many pictures of a training stream are damaged before they are prepared, as those are that users send."""
+SMALLEST = 100
+"""Dots an inch from which on a drawing may lose half of its size: below, letters would be 3 pixels high."""
+UNPLACED = -100
+"""Class of a glyph that may not be where TeX put it any more; no loss is taken of it."""
 CELL = 16
 """Side of the square that one visual token covers, in pixels."""
 GLYPH_CLASSES = 16384
@@ -87,6 +94,8 @@ class Example:
     tokens: np.ndarray
     glyphs: np.ndarray
     """float32, (n, 3): x and y of the middle in pixels of `pixels`, and the class."""
+    sent: bool = False
+    """Whether it was damaged before it was prepared."""
 
 
 @dataclass(frozen=True)
@@ -137,24 +146,28 @@ def load_corpus(path: Path, *, validation: bool = False) -> Corpus:
 
 
 def examples(corpus: Corpus, tokenizer, rng: np.random.Generator, *, longest: int = 256, fonts: tuple[str, ...] = (),
-             count: int = CHUNK) -> list[Example]:
-    """Up to `count` formulas drawn in one font and size, in their level-2 spelling; what TeX refuses is left out."""
+             count: int = CHUNK, sent: float = 0.0) -> list[Example]:
+    """Up to `count` formulas drawn in one font and size, in their level-2 spelling; what TeX refuses is left out.
+
+    `sent` is the share that is damaged before it is prepared.
+    """
     targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
     font = str(rng.choice(fonts)) if fonts else _training_font(rng)
     dpi = int(rng.choice(RESOLUTIONS))
     drawings = draw(targets, font=font, size=str(rng.choice(BODY_SIZES)), dpi=dpi, display=bool(rng.random() < 0.75))
-    return _examples(targets, drawings, tokenizer, longest, dpi, rng, spread=0.12)
+    return _examples(targets, drawings, tokenizer, longest, dpi, rng, spread=0.12, sent=sent)
 
 
 def written(corpus: Corpus, tokenizer, rng: np.random.Generator, hands: Hands, *, longest: int = HAND_LONGEST,
-            count: int = CHUNK) -> list[Example]:
+            count: int = CHUNK, sent: float = 0.0) -> list[Example]:
     """Up to `count` formulas as `examples` gives them, but written by hand: what no hand can write is left out."""
     longest = min(longest, HAND_LONGEST)
     if corpus.school and all(corpus.school[:3]) and rng.random() < SCHOOL_SHARE:
         corpus = replace(corpus, classes=corpus.school)
     targets = [canonical(formula, Level.SYNTAX) for formula in _formulas(corpus, rng, longest, count)]
     dpi = int(rng.choice(HAND_RESOLUTIONS))
-    return _examples(targets, write(targets, hands, rng, dpi=dpi), tokenizer, longest, dpi, rng, spread=0.2)
+    drawings = write(targets, hands, rng, dpi=dpi)
+    return _examples(targets, drawings, tokenizer, longest, dpi, rng, spread=0.2, sent=sent)
 
 
 def _formulas(corpus: Corpus, rng: np.random.Generator, longest: int, count: int) -> list[str]:
@@ -173,9 +186,9 @@ def _formulas(corpus: Corpus, rng: np.random.Generator, longest: int, count: int
 
 
 def _examples(targets: list[str], drawings: list[Drawing | None], tokenizer, longest: int, dpi: int,
-              rng: np.random.Generator, *, spread: float) -> list[Example]:
+              rng: np.random.Generator, *, spread: float, sent: float) -> list[Example]:
     pieces = tokenizer(targets, add_special_tokens=False)["input_ids"]
-    return [_example(target, drawing, ids, dpi, rng, spread)
+    return [_example(target, drawing, ids, dpi, rng, spread, sent)
             for target, drawing, ids in zip(targets, drawings, pieces, strict=True)
             if drawing is not None and len(ids) <= longest and min(drawing.image.size) > 3]
 
@@ -186,21 +199,26 @@ def _training_font(rng: np.random.Generator) -> str:
     return str(rng.choice(names, p=shares / shares.sum()))
 
 
-def _example(latex: str, drawing: Drawing, ids: list[int], dpi: int, rng: np.random.Generator, spread: float
-             ) -> Example:
+def _example(latex: str, drawing: Drawing, ids: list[int], dpi: int, rng: np.random.Generator, spread: float,
+             sent: float = 0.0) -> Example:
     # On a scan or a small picture, preparation takes the height of symbols for another one: seldom, but then by far.
     amiss = float(np.clip(rng.standard_t(3) * spread, -LARGEST_SPREAD, LARGEST_SPREAD))
-    fitted: Fitted = fit(np.asarray(drawing.image), GLYPH_HEIGHT * math.exp(amiss))
+    grey, damaged = np.asarray(drawing.image), bool(sent) and rng.random() < sent
+    if damaged:
+        with contextlib.suppress(UserError):  # Too faint to be read at all: as it was drawn.
+            grey = flatten(as_sent(drawing.image, rng, smaller=dpi >= SMALLEST))
+    fitted: Fitted = fit(grey, GLYPH_HEIGHT * math.exp(amiss))
     pixels_a_point = dpi / 72.27
     glyphs = np.array([
         (((g.left + g.right) / 2 * pixels_a_point - fitted.left) * fitted.scale,
          ((g.top + g.bottom) / 2 * pixels_a_point - fitted.top) * fitted.scale,
-         zlib.crc32(f"{g.font}/{g.code}".encode()) % GLYPH_CLASSES) for g in drawing.glyphs], dtype=np.float32)
-    return Example(latex, fitted.pixels, np.array(ids, dtype=np.int64), glyphs.reshape(-1, 3))
+         zlib.crc32(f"{g.font}/{g.code}".encode()) % GLYPH_CLASSES if not damaged else UNPLACED)
+        for g in drawing.glyphs], dtype=np.float32)
+    return Example(latex, fitted.pixels, np.array(ids, dtype=np.int64), glyphs.reshape(-1, 3), damaged)
 
 
 def collate(group: list[Example], end: int, rng: np.random.Generator | None) -> Batch:
-    """A batch of examples of one canvas; with `rng`, each picture degraded and moved about its canvas."""
+    """A batch of examples of one canvas; with `rng`, each moved about its canvas, and degraded unless it was before."""
     rows, columns = canvas(*group[0].pixels.shape)
     pixels = np.empty((len(group), rows, columns), np.uint8)
     longest = -(-(max(len(e.tokens) for e in group) + 1) // 16) * 16
@@ -212,7 +230,7 @@ def collate(group: list[Example], end: int, rng: np.random.Generator | None) -> 
         ink = example.pixels
         if rng is not None:
             top, left = int(rng.integers(0, rows - height + 1)), int(rng.integers(0, min(columns - width, 24) + 1))
-            ink = degrade(ink, rng)
+            ink = ink if example.sent else degrade(ink, rng)
         pixels[i] = place(ink, (top, left))
         tokens[i, : len(example.tokens)] = example.tokens
         tokens[i, len(example.tokens)] = end
@@ -250,8 +268,8 @@ def batches(corpus: Corpus, tokenizer, schedule: Schedule, *, seed: int, started
         age = time.time() - started
         longest = 16 if age < schedule.short_seconds else 64 if age < 2 * schedule.short_seconds else 256
         by_hand = hands is not None and rng.random() < HAND_SHARE
-        fresh = (written(corpus, tokenizer, rng, hands, longest=longest) if by_hand
-                 else examples(corpus, tokenizer, rng, longest=longest))
+        fresh = (written(corpus, tokenizer, rng, hands, longest=longest, sent=SENT_SHARE) if by_hand
+                 else examples(corpus, tokenizer, rng, longest=longest, sent=SENT_SHARE))
         shown = (shown + fresh)[-12_000:]
         again = [shown[i] for i in rng.integers(len(shown), size=schedule.replay * len(fresh))] if shown else []
         for example in fresh + again:
