@@ -1,35 +1,56 @@
 #!/usr/bin/env bash
-# What two GPUs have to tell about serving and training, in one go: gpu_records.sh DATA OUT [one] [many] [two] [train]
+# What GPUs have to tell about serving and training, in one go: gpu_records.sh DATA OUT "PART..." ["PART..." ["PART..."]]
 #
-# DATA holds train/ with train.jsonl (CROHME) and im2latex_sample/; OUT gets records and logs. PYTHON trains and is the
-# client, with the packages of TRAIN_PATH; SERVE_PYTHON has vLLM, and is started with those of SERVE_PATH alone.
-#   one:   a server, started in three ways; OUT/way says the fastest that answers as transformers does (7 min)
-#   many:  several servers on one GPU, FEW (4) on the first and MANY (8) on the second; then the 3 B shape (6 min)
-#   two:   what both GPUs do together, two_gpus.sh: serving, then training (12 min)
-#   train: training on the first GPU, shapes on the second (13 min)
-# Right are the published answers of transformers to im2latex_sample: the weights must be those that made them. What is
-# served is started the WAY that was found; where none is right nothing is, and DIAGNOSE, if set, is run instead. PY_SPY,
-# if set, is the program that looks into vLLM's engine under load. FIRST_GPU (0) is the first of the two; CORES (all) is
-# how many cores they share, from FIRST_CORE (0) on.
+# The first parts run on a GPU, the second on another beside it, the third on both after that. DATA holds train/ with
+# train.jsonl (CROHME) and im2latex_sample/; OUT gets records and logs. PYTHON trains and is the client, with the
+# packages of TRAIN_PATH; SERVE_PYTHON has vLLM, and is started with those of SERVE_PATH alone. Parts of one GPU:
+#   one:     all ways of reading, a server started in three ways, the 3 B shape; OUT/way says the fastest way that
+#            answers as transformers does (9 min)
+#   many:    MANY (8) servers, then FEW (4) (6 min)
+#   encoder: a fourth way of starting, the picture's tower in graphs too (4 min)
+#   train:   speed of training, full-size shapes (10 min);  notebook: the speed of its recipe (4 min)
+#   ernie:   the 28 B shape served (3 min)
+# and of both: two_train (4 min), two_serve (4 min), which two_gpus.sh tells of, and
+#   wide:    MANY servers on the first with all cores; WIDE (12), with those from WIDE_CORE on too, if WIDE_FILE says
+#            "trained" (4 min)
+# Right are the published answers of transformers to im2latex_sample: the weights must be those that made them. Where no
+# way of serving is right none is used, and DIAGNOSE, if set, is run instead. PY_SPY, if set, is the program that looks
+# into vLLM's engines under load. The GPUs are FIRST_GPU (0) and the next; they have CORES (all) from FIRST_CORE (0) on,
+# the first SHARE (half) of them. After JOIN seconds nothing runs on one GPU any more, after END seconds nothing at all.
 set -uo pipefail
 data=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON}
 export CORES=${CORES:-$(getconf _NPROCESSORS_ONLN)} FIRST_CORE=${FIRST_CORE:-0} FIRST_GPU=${FIRST_GPU:-0}
+share=${SHARE:-$((CORES / 2))} gpu=0 begun=$(date +%s)
+export UNTIL=$((begun + ${JOIN:-3600}))
 printed=im2latex:$data/im2latex_sample ink=crohme:$data/train right=$here/results/im2latex_sample/predictions-base.jsonl
+export CUDA_VISIBLE_DEVICES=$FIRST_GPU,$((FIRST_GPU + 1))
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
-mkdir -p "$out"
-say() { echo "$(date +%T) $*" | tee -a "$out/times.log"; }
+mkdir -p "$out/two"
+say() { echo "$(date +%T) $(($(date +%s) - begun)) $*" | tee -a "$out/times.log"; }
 
-lane() { # NUMBER PACKAGES COMMAND...: on the first GPU (0) or the second (1), with half of the cores
-    local from=$((FIRST_CORE + $1 * CORES / 2))
-    CUDA_VISIBLE_DEVICES=$((FIRST_GPU + $1)) PYTHONPATH=$here/..:$2 taskset -c $from-$((from + CORES / 2 - 1)) "${@:3}"
+lane() { # PACKAGES COMMAND...: on this GPU with its cores
+    local from=$FIRST_CORE last=$((FIRST_CORE + share - 1))
+    [ "$gpu" = 0 ] || from=$((FIRST_CORE + share)) last=$((FIRST_CORE + CORES - 1))
+    CUDA_VISIBLE_DEVICES=$((FIRST_GPU + gpu)) PYTHONPATH=$here/..:$1 taskset -c "$from-$last" "${@:2}"
 }
 
-learn() { # GPU NAME SECONDS SCRIPT [OPTION...]: given up after so many seconds; records hold what was done by then
-    lane "$1" "${TRAIN_PATH:-}" timeout "$3" "$PYTHON" "$here/$4" "$out/$2.json" "${@:5}" > "$out/$2.log" 2>&1
-    say "$2 ended with $?"
+# Prints how long something may take, in seconds: not beyond the time at which this stage ends. False: not worth it.
+within() { # SECONDS
+    local left=$((UNTIL - $(date +%s)))
+    [ "$1" -lt "$left" ] && left=$1
+    echo "$left"
+    [ "$left" -ge "${WORTH:-45}" ]
+}
+
+learn() { # NAME SECONDS SCRIPT [OPTION...]: records hold what was done when time is up
+    local seconds
+    seconds=$(within "$2") || { say "$1 not begun" && return; }
+    lane "${TRAIN_PATH:-}" timeout -k 10 "$seconds" "$PYTHON" "$here/$3" "$out/$1.json" "${@:4}" > "$out/$1.log" 2>&1
+    say "$1 ended with $?: $(grep -E 'pictures/s|peak_gib|failed|losses differ' "$out/$1.log" | tail -n 3 | cut -c1-150 |
+        tr '\n' ' ')"
 }
 
 # Prints how vLLM is told to start. All but `itself` and `encoder` want TORCH_COMPILE_DISABLE=1.
@@ -47,111 +68,153 @@ flags() { # WAY
 
 no_compiling() { [[ $1 == itself || $1 == encoder ]] && echo 0 || echo 1; }
 
-serve() { # WAY GPU NAME FLAGS [OPTION...]: of a server started that way, with more flags
-    TORCH_COMPILE_DISABLE=$(no_compiling "$1") OMP_NUM_THREADS=1 lane "$2" "${SERVE_PATH:-}" timeout "${PATIENCE:-500}" "$PYTHON" \
+# Prints how much of a GPU a server takes: so much for what it has in work, and it need not measure how much is free
+# while others take theirs.
+room() { # PART GB
+    echo "--gpu-memory-utilization $1 --kv-cache-memory-bytes $2000000000"
+}
+
+serve() { # WAY NAME SECONDS FLAGS [OPTION...]: of a server started that way, with more flags
+    local seconds
+    seconds=$(within "$3") || { say "$2 not begun" && return; }
+    TORCH_COMPILE_DISABLE=$(no_compiling "$1") OMP_NUM_THREADS=1 lane "${SERVE_PATH:-}" timeout -k 20 "$seconds" "$PYTHON" \
         "$here/serving_speed.py" --data "$printed" --serve-python "$SERVE_PYTHON" --flags="$4 $(flags "$1")" --warm 64 \
-        --patience 100 --keep "$out/answers/$3" --out "$out/$3.json" "${@:5}" > "$out/$3.log" 2>&1
-    say "$3 ended with $?: $(grep -E 'differ|pictures/s|failed' "$out/$3.log" | cut -c1-60 | tr '\n' ' ')"
+        --patience 100 --turn "$out/turn.$gpu" --keep "$out/answers/$2" --out "$out/$2.json" "${@:5}" \
+        > "$out/$2.log" 2>&1
+    say "$2 ended with $?: $(grep -E 'differ|pictures/s  |failed' "$out/$2.log" | cut -c1-60 | tr -s '\n ' ' ')"
 }
 
 # Of what stands in a log: answers that differ, all where nothing was read; pictures a second, 0 where there are none.
-differ() { sed -n 's/^served: \([0-9]*\) of .*/\1/p' "$out/$1.log" | grep . || echo 1198; }
-rate() { sed -n 's/^served fixed *\([0-9]*\)\..*/\1/p' "$out/$1.log" | grep . || echo 0; }
+differ() { sed -n 's/^served: \([0-9]*\) of .*/\1/p' "$out/$1.log" 2> /dev/null | grep . || echo 1198; }
+rate() { sed -n 's/^served fixed *\([0-9]*\)\..*/\1/p' "$out/$1.log" 2> /dev/null | grep . || echo 0; }
 way() { cat "$out/way" 2> /dev/null; }
 
-look() { # GPU NAME: where the engine spends six of its ten seconds with 256 requests in flight
+look() { # NAME: where vLLM's engines spend six of its ten seconds with 256 requests in flight
     [ -n "${PY_SPY:-}" ] || return
-    local from=$((FIRST_CORE + $1 * CORES / 2))
-    until grep -q "requests: 256 in flight" "$out/$2.log" 2> /dev/null; do sleep 1; done
+    until grep -q "requests: 256 in flight" "$out/$1.log" 2> /dev/null; do sleep 1; done
     sleep 3
     for pid in $(pgrep -f '^VLLM::EngineCore'); do
-        taskset -pc "$pid" | grep -qE "list: $from(-|$)" || continue
         timeout 30 "$PY_SPY" record --pid "$pid" --duration 6 --rate 200 --nonblocking --threads --format raw \
-            --output "$out/$2.engine" > "$out/$2.look" 2>&1
+            --output "$out/$1.engine.$pid" > "$out/$1.look.$pid" 2>&1 &
     done
+    wait
 }
 
 one() {
     rm -f "$out/way" "$out"/one_*.log
-    local all="--against $right --alone 20 --in-flight 64 256 512 --seconds 10 --contenders served requests"
-    {
-        serve graphs 0 one_graphs "--api-server-count 8" $all "vllm bench serve" "served fixed"
-        serve full 0 one_full "" --against "$right" --limit 24 --alone 0 --contenders served
-    } &
-    local first=$!
-    look 0 one_graphs &
+    local against="--against $right --alone 20" load="--in-flight 64 256 512 --seconds 10" small waited=()
+    small="--api-server-count 8 $(room 0.2 10)"
+    look one_graphs &
     local looking=$!
-    serve itself 1 one_itself "--api-server-count 8" $all "vllm bench serve" "served fixed"
-    serve encoder 1 one_encoder "--api-server-count 8" $all "served fixed"
-    wait $first
+    # All start at once, and measure in turns.
+    serve graphs one_readers 420 "$small" $against $load --batch 64 --patience 240 --contenders transformers vllm &
+    waited+=($!)
+    serve graphs one_graphs 620 "$small" $against $load --contenders served requests "vllm bench serve" "served fixed" &
+    waited+=($!)
+    serve itself one_itself 620 "$small" $against $load --contenders served requests "vllm bench serve" "served fixed" &
+    waited+=($!)
+    serve full one_full 420 "$(room 0.08 4)" $against --limit 24 --alone 0 --patience 60 --contenders served &
+    waited+=($!)
+    three &
+    waited+=($!)
+    wait "${waited[@]}"
     kill $looking 2> /dev/null
+    choose
+}
+
+three() { # The shape of Qwen2.5-VL 3 B, served
+    lane "${TRAIN_PATH:-}" "$PYTHON" "$here/random_model.py" qwen2_5_vl_3b "$out/shape_3b" > "$out/shape_3b.log" 2>&1
+    serve graphs qwen_3b 620 "--api-server-count 4 --load-format dummy $(room 0.25 10)" --model "$out/shape_3b" \
+        --limit 200 --max-tokens 256 --alone 5 --in-flight 64 256 --seconds 10 --contenders served requests
+}
+
+choose() {
     local best=0
-    for name in graphs itself encoder; do  # Of 1,198 answers some twenty are ties that bfloat16 decides otherwise.
+    cp "$out/one_graphs.json" "$out/two/serve-embedded-1.json"
+    for name in graphs itself; do  # Of 1,198 answers some twenty are ties that bfloat16 decides otherwise.
         if [ "$(differ "one_$name")" -le 120 ] && [ "$(rate "one_$name")" -gt $best ]; then
             best=$(rate "one_$name")
             echo "$name" > "$out/way"
         fi
     done
-    [ -n "$(way)" ] || serve eager 0 one_eager "" --against "$right" --limit 100 --alone 0 --contenders served
+    [ -n "$(way)" ] || serve eager one_eager 200 "" --against "$right" --limit 100 --alone 0 --contenders served
     [ -n "$(way)" ] || [ "$(differ one_eager)" -gt 10 ] || echo eager > "$out/way"
     say "way: $(way)"
     [ -n "$(way)" ] || [ -z "${DIAGNOSE:-}" ] ||
-        lane 0 "${SERVE_PATH:-}" timeout 200 "$SERVE_PYTHON" "$DIAGNOSE" "$out/diagnosis.json" \
-            > "$out/diagnosis.log" 2>&1
+        lane "${SERVE_PATH:-}" timeout 200 "$SERVE_PYTHON" "$DIAGNOSE" "$out/diagnosis.json" > "$out/diagnosis.log" 2>&1
 }
 
-# Each server takes 4 GB for what it has in work, and need not measure how much is free while others take theirs.
-several() { # GPU NUMBER: of servers on one GPU
-    serve "$(way)" "$1" "many_$2" "--api-server-count 2 --gpu-memory-utilization 0.08 --kv-cache-memory-bytes 4000000000" \
-        --servers "$2" --alone 5 --in-flight $((128 * $2)) $((256 * $2)) --seconds 10 \
-        --contenders served requests "served fixed" --against "$right"
+several() { # NAME NUMBER: of servers on one GPU
+    [ -n "$(way)" ] || return
+    serve "$(way)" "$1" 300 "--api-server-count 2 $(room 0.04 2)" --servers "$2" --alone 5 \
+        --in-flight $((64 * $2)) $((128 * $2)) --seconds 10 --contenders served requests "served fixed" --against "$right"
 }
 
 many() {
-    [ -n "$(way)" ] || return
-    {
-        several 0 "${FEW:-4}"
-        lane 0 "${TRAIN_PATH:-}" "$PYTHON" "$here/random_model.py" qwen2_5_vl_3b "$out/shape_3b"
-        serve "$(way)" 0 qwen_3b "--api-server-count 4 --load-format dummy" --model "$out/shape_3b" --limit 200 \
-            --max-tokens 256 --alone 5 --in-flight 64 256 --seconds 10 --contenders served requests
-    } &
-    several 1 "${MANY:-8}"
-    wait
+    several "many_${MANY:-8}" "${MANY:-8}"
+    several "many_${FEW:-4}" "${FEW:-4}"
 }
 
-two() {
-    mkdir -p "$out/two"
-    for part in serve train record; do
-        local packages=${TRAIN_PATH:-} from=$ink compile=0
-        if [ $part = serve ]; then
-            [ -n "$(way)" ] || continue
-            packages=${SERVE_PATH:-} from=$printed
-            compile=$(no_compiling "$(way)")
-        fi
-        FLAGS=$(flags "$(way)") TORCH_COMPILE_DISABLE=$compile PYTHONPATH=$here/..:$packages \
-            bash "$here/two_gpus.sh" "$from" "$out/two" $part > "$out/two_$part.log" 2>&1
-        say "two $part ended with $?"
+encoder() {
+    serve encoder one_encoder 240 "--api-server-count 8 $(room 0.2 10)" --against "$right" --alone 5 \
+        --in-flight 256 512 --seconds 10 --contenders served requests "served fixed"
+}
+
+wide() {
+    if [ -n "${WIDE_CORE:-}" ] && grep -qs trained "${WIDE_FILE:-}"; then
+        share=$((FIRST_CORE + CORES - WIDE_CORE)) FIRST_CORE=$WIDE_CORE several wide "${WIDE:-12}"
+    else
+        share=$CORES several wide "${MANY:-8}"
+    fi
+}
+
+ernie() { # as two_gpus.sh does it on two
+    [ -d "$out/two/ernie_28b" ] ||
+        lane "${TRAIN_PATH:-}" "$PYTHON" "$here/random_model.py" ernie_28b "$out/two/ernie_28b" > "$out/ernie.log" 2>&1
+    serve graphs two/serve-ernie_28b-1 300 "--load-format dummy --trust-remote-code $(room 0.6 10)" --model "$out/two/ernie_28b" \
+        --limit 200 --max-tokens 256 --alone 5 --in-flight 256 512 --seconds 10 --contenders served requests
+}
+
+two() { # PART: of two_gpus.sh; served is what starts with graphs, as one_graphs does, or without any
+    local packages=${TRAIN_PATH:-} from=$ink start=graphs
+    [ "$1" != serve ] || packages=${SERVE_PATH:-} from=$printed
+    [ "$(way)" != eager ] || start=eager
+    FLAGS=$(flags $start) TORCH_COMPILE_DISABLE=$([ "$1" = serve ] && echo 1 || echo 0) PYTHONPATH=$here/..:$packages \
+        bash "$here/two_gpus.sh" "$from" "$out/two" "$1" > "$out/two_$1.log" 2>&1
+    say "two $1 ended with $?: $(tail -n 8 "$out/two_$1.log" | tr -s '\n ' ' ' | cut -c1-400)"
+}
+
+two_train() { two train; }
+two_serve() { two serve; }
+
+train() {
+    # The rate that a run settles at, of steps 101 to 200; the same with cuDNN's attention; the notebook's.
+    local settled="--pictures 12800 --warm 100 --looks 8"
+    learn speed 300 training_speed.py --data "$ink" $settled --recipes ours-peft ours-unsloth
+    learn speed_cudnn 130 training_speed.py --data "$ink" $settled --recipes ours-peft --cudnn
+    learn engines_ernie 100 engines.py 20 ernie4_5_vl_moe
+    learn shapes_ernie 170 training_shapes.py --shapes ernie_28b --bits 4 --batches 4 1
+    learn shapes_qwen 150 training_shapes.py --shapes qwen2_5_vl_3b --bits 16 --batches 4 1
+}
+
+notebook() {
+    learn speed_notebook 260 training_speed.py --data "$ink" --pictures 1200 --looks 6 --recipes notebook \
+        --beside "$out/speed.json"
+}
+
+parts() { # "PART...": one after the other
+    for part in $1; do
+        case $part in
+        one | many | encoder | train | notebook | ernie | wide | two_train | two_serve) $part ;;
+        *) say "no part $part" ;;
+        esac
     done
 }
 
-train() {
-    (
-        learn 1 shapes_ernie 320 training_shapes.py --shapes ernie_28b --bits 4 --batches 1 4
-        learn 1 shapes_qwen 160 training_shapes.py --shapes qwen2_5_vl_3b --bits 16 --batches 1 4
-    ) &
-    # The rate that a run settles at, of steps 101 to 200; the same with cuDNN's attention; the notebook's.
-    local settled="--pictures 12800 --warm 100 --looks 4"
-    learn 0 speed 260 training_speed.py --data "$ink" $settled --recipes ours-peft ours-unsloth
-    learn 0 speed_cudnn 130 training_speed.py --data "$ink" $settled --recipes ours-peft --cudnn
-    learn 0 engines_ernie 100 engines.py 20 ernie4_5_vl_moe
-    learn 0 speed_notebook 240 training_speed.py --data "$ink" --pictures 1200 --looks 6 --recipes notebook
-    wait
-}
-
-for part in "$@"; do
-    case $part in
-    one | many | two | train) $part ;;
-    *) echo "gpu_records.sh: found $part, expected one, many, two or train" >&2 && exit 2 ;;
-    esac
-done
+parts "${1:-}" &
+gpu=1 && parts "${2:-}" &
+wait
+gpu=0 UNTIL=$((begun + ${END:-7200}))
+parts "${3:-}"
+two record
 say "all ended"

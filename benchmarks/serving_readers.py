@@ -47,7 +47,15 @@ def measure(samples: Sequence[Sample], options: argparse.Namespace, roots: Seque
     one = {"alone_p50_s": rank(alone, 0.5), "alone_p95_s": rank(alone, 0.95)} if alone else {}
     return {**rate(len(predictions), load), "in_flight": batch, "load_s": loaded, "under_load_p50_p95_s": under_load,
             "tokens": sum(p.tokens for p in predictions), "errors": sum(p.stop == "error" for p in predictions),
-            **one, "gpu": provenance.gpu()}
+            **one, "gpu": provenance.gpu(), **torch_memory(name)}
+
+
+def torch_memory(name: str) -> dict[str, float]:
+    """What transformers took of a GPU at most; vLLM takes what it is given."""
+    import torch
+
+    here = name == "transformers" and torch.cuda.is_available()
+    return {"torch_peak_mb": round(torch.cuda.max_memory_reserved() / 1e6)} if here else {}
 
 
 def as_served(flags: str) -> None:

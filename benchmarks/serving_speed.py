@@ -14,6 +14,7 @@ thread, which one thread cannot have more than 1.0 of, and each GPU's utilizatio
 Answers are compared with those of transformers. Where one differs, the record has the first token that does, and what
 transformers gives as the log probabilities of both: two numbers that are close are a tie that rounding decides.
 
+With `--turn FILE` several runs share a machine: their servers start side by side, and their contenders take turns.
 The record is written after each contender; what fails, or takes longer than `--patience`, stands in it as failed. On
 stderr stands when each phase begins. `--keep FOLDER` keeps the answers. On a GPU of many cores, for example:
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import random
@@ -106,14 +108,29 @@ def contend(name: str, options: argparse.Namespace, folder: Path, *, url: str = 
                "--answers", str(answers), "--expect", str(expect), "--server-pids", *map(str, server_pids)]
     if in_flight:
         command += ["--in-flight", str(in_flight)]
+    with turn(options.turn):
+        return raced(name, command, options.patience, server_pids)
+
+
+@contextlib.contextmanager
+def turn(path: Path | None) -> Iterator[None]:
+    """While no other run on this machine measures."""
+    with path.open("w") if path else contextlib.nullcontext() as file:
+        if file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def raced(name: str, command: Sequence[str], patience: float, server_pids: Sequence[int]) -> dict[str, Any]:
+    """What a contender's process finds."""
     note(f"{name}: begins")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         peak = Peak(process.pid, *server_pids)
         peak.start()
         try:
-            out, _ = process.communicate(timeout=options.patience)
+            out, _ = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
-            return {"failed": f"no end within {options.patience:g} s"}
+            return {"failed": f"no end within {patience:g} s"}
         finally:
             peak.ended.set()
             with contextlib.suppress(ProcessLookupError):
@@ -146,6 +163,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="the record, as JSON")
     parser.add_argument("--keep", type=Path, help="folder for the answers of each reader, as NAME.jsonl")
     parser.add_argument("--against", type=Path, help="answers of transformers, kept by another run, to compare with")
+    parser.add_argument("--turn", type=Path, help="file that runs beside this one have too: one measures at a time")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--servers", type=int, default=1, help="how many, beside each other; --flags says with what")
     parser.add_argument("--server-pids", type=int, nargs="*", default=[], help=argparse.SUPPRESS)
@@ -224,6 +242,7 @@ def main() -> None:
     if options.only:
         print(json.dumps(contender(options)))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # with its servers
     options.dtype, options.server_start_s, samples = number_format(options), None, chosen(options)
     record = provenance.start() | {"n": len(samples), "dtype": options.dtype, "flags": options.flags,
                                    "vllm": str(find_build(options.serve_python)), "contenders": {}, "differences": {}}
@@ -237,7 +256,8 @@ def main() -> None:
             record["gpu"] = record["gpu"] or found.get("gpu")
             print(shown(name, found), flush=True)
             keep(options, record)
-            if name in READERS[1:] and right.is_file() and (answers := folder / f"{name}.jsonl").is_file():
+            others = READERS if options.against else READERS[1:]
+            if name in others and right.is_file() and (answers := folder / f"{name}.jsonl").is_file():
                 record["differences"][name] = differences(options.model, samples, named(right), named(answers))
                 print(f"{name}: {len(record['differences'][name])} of {len(samples)} answers differ from those of "
                       "transformers", flush=True)

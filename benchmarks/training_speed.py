@@ -4,9 +4,10 @@
 
 One run on one machine, each recipe in a process of its own, the same pictures, held-out pictures and learning rate.
 Every so often the clock stops and the loss on the held-out pictures is taken, by our collator for all, so that recipes
-are compared at equal loss. Pictures/s counts after the first `--warm` steps: Unsloth compiles in them. The notebook's
-recipe (Unsloth's vision notebooks, which tune on its LaTeX_OCR): its collator, batch 2 x 4, its gradient checkpointing,
-adamw_8bit. It gets prepared pictures, and `resize="max"`: its default would shrink formulas to 512 pixels.
+are compared at equal loss. Seconds count after the first ten steps, in which Unsloth compiles; pictures/s after the
+first `--warm`. The notebook's recipe (Unsloth's vision notebooks, which tune on its LaTeX_OCR): its collator, batch
+2 x 4, its gradient checkpointing, adamw_8bit. It gets prepared pictures, and `resize="max"`: its default would shrink
+formulas to 512 pixels.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import tyro
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 RECIPES = ("ours-unsloth", "ours-peft", "notebook")
+COMPILED = 10
+"""Steps before the clock runs."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,10 @@ class Options:
     batch: int = 64
     """Of our recipe; the notebook's is 2 x 4."""
     learning_rate: float = 1e-3
-    warm: int = 10
-    """Steps before the clock runs; far more for the rate that a long run settles at."""
+    warm: int = COMPILED
+    """Steps before pictures/s counts; far more for the rate that a long run settles at."""
+    beside: Path | None = None
+    """A record of other recipes on the same machine: they are compared with those of this run."""
     cudnn: bool = False
     """Let torch ask cuDNN first for attention, as it does by itself and our recipe does not: what its plans cost."""
     profile: int = 0
@@ -62,14 +67,17 @@ def clock(held_out: Any, steps: int, batch: int, options: Options) -> Any:
     class Clock(TrainerCallback):
         def __init__(self) -> None:
             self.seconds, self.since, self.looks, self.spent = 0.0, 0.0, [], []
+            self.settled = 0.0  # seconds until pictures/s counts
             self.profiler = torch.profiler.profile() if options.profile else None
 
         def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             now = time.perf_counter()
-            if state.global_step > warm:
+            if state.global_step > COMPILED:
                 self.seconds += now - self.since
+            if state.global_step == warm:
+                self.settled = self.seconds
             if self.profiler and state.global_step == warm:
                 self.profiler.start()
             if self.profiler and state.global_step == warm + options.profile:
@@ -139,7 +147,8 @@ def one(options: Options) -> dict[str, Any]:
     watch, batch = run(options, learned, held)
     seen, last = watch.looks, watch.looks[-1]
     timed = last["pictures"] - options.warm * batch
-    return {"pictures_per_s": round(timed / max(last["seconds"], 1e-9), 1), "batch": batch, "looks": seen,
+    seconds = last["seconds"] - watch.settled
+    return {"pictures_per_s": round(timed / max(seconds, 1e-9), 1), "warm": options.warm, "batch": batch, "looks": seen,
             **({"spent": watch.spent} if options.profile else {}),
             "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if on_gpu else None}
 
@@ -242,16 +251,21 @@ def main(options: Options) -> None:
         return
     import torch  # noqa: F401  (so that the record names the GPU)
 
-    begun, found = provenance.start(), {}
+    begun, found, failed = provenance.start(), {}, []
+    if options.beside:
+        found |= json.loads(options.beside.read_text())["recipes"]
     for recipe in options.recipes:
         done = subprocess.run([sys.executable, *sys.argv, "--recipe", recipe], stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            sys.exit(f"{recipe} failed.")
+            failed.append(recipe)
+            continue
         found[recipe] = json.loads(done.stdout.splitlines()[-1])
         print(f"{recipe}: {found[recipe]['pictures_per_s']} pictures/s, held-out loss "
               f"{found[recipe]['looks'][-1]['held_out_loss']}", flush=True)
         record = {**begun, "recipes": found, "against_notebook": ratios(found)}
         provenance.write_text(options.out, json.dumps(record, indent=1) + "\n")
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}.")
 
 
 if __name__ == "__main__":
