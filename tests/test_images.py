@@ -30,6 +30,27 @@ def test_symbols_come_to_one_height_whatever_the_resolution(height):
     assert fitted.scale == pytest.approx(GLYPH_HEIGHT / height, rel=0.05)
 
 
+@pytest.mark.parametrize("rows", [1, 4, 12])
+def test_the_brackets_of_a_matrix_are_no_measure_of_its_symbols(rows):
+    picture = Image.new("L", (220, 40 * rows + 40), 255)
+    draw = ImageDraw.Draw(picture)
+    for left in (10, 200):
+        draw.rectangle([left, 10, left + 3, 40 * rows + 20], fill=0)
+    for row in range(rows):
+        for left in (60, 100, 140):
+            draw.rectangle([left, 40 * row + 20, left + 11, 40 * row + 35], fill=0)
+    assert fit(np.asarray(picture)).scale == pytest.approx(min(GLYPH_HEIGHT / 16, 248 / (40 * rows + 11)), rel=0.05)
+
+
+def test_many_dots_beside_one_letter_are_no_symbols():
+    picture = Image.new("L", (400, 100), 255)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle([300, 30, 329, 69], fill=0)
+    for left in range(20, 260, 20):
+        draw.rectangle([left, 50, left + 4, 54], fill=0)
+    assert fit(np.asarray(picture)).scale == pytest.approx(GLYPH_HEIGHT / 40, rel=0.05)
+
+
 @pytest.mark.parametrize("change", [
     pytest.param(lambda p: Image.fromarray(255 - np.asarray(p)), id="dark"),
     pytest.param(lambda p: p.point(lambda v: 120 + v // 4), id="faint"),

@@ -36,6 +36,8 @@ LARGEST_SIDE = 3000
 """Larger pictures are shrunk before anything else, in pixels."""
 FAINTEST = 24
 """Least difference between ink and paper, in grey values; below it a picture counts as blank."""
+SYMBOL = 0.15
+"""Ink smaller than this part of the height of what is highest in a formula is no symbol, but a dot or dirt."""
 SPECK = 0.1
 """Ink smaller than this part of a symbol's height is dirt: it does not move the crop. A full stop is twice that."""
 SMALL = 0.35
@@ -161,13 +163,25 @@ def _ink_box(grey: np.ndarray) -> tuple[int, int, int, int, float]:
         return 0, grey.shape[0], 0, grey.shape[1], float(grey.shape[0])
     heights, widths = _sides(boxes)
     sides = np.maximum(heights, widths)
-    symbols = heights[(heights >= 4) & (widths <= 6 * heights) & (heights >= 0.15 * heights.max())]
-    symbol = float(np.median(symbols)) if len(symbols) else float(max(heights.max(), widths.max() / 4))
+    symbol = _symbol_height(heights, widths)
     box = _hull(boxes[sides >= min(sides.max(), SMALL * symbol)])
     box = _grown(box, boxes[sides >= SPECK * symbol], APART * symbol)
     faint = _pieces(grey < (limit + 255) / 2)
     faint = faint[(np.max(_sides(faint), axis=0) >= SPECK * symbol) & ~_meets(faint, box, 0)]  # Edges of signs meet it.
     return *_grown(box, faint, APART * symbol), symbol
+
+
+def _symbol_height(heights: np.ndarray, widths: np.ndarray) -> float:
+    """Median height of the pieces that are neither bars nor, beside the highest compact one, as small as dots.
+
+    Brackets are not compact: those of a matrix may be twenty times as high as what it holds.
+    """
+    pieces = (heights >= 4) & (widths <= 6 * heights)
+    if not pieces.any():
+        return float(max(heights.max(), widths.max() / 4))
+    compact = heights[pieces & (heights <= 3 * widths) & (widths <= 3 * heights)]
+    highest = compact.max() if len(compact) > 2 else heights.max()  # A few may be dots beside `1` and `l`.
+    return float(np.median(heights[pieces & (heights >= SYMBOL * highest)]))
 
 
 def _grown(box: tuple[int, int, int, int], pieces: np.ndarray, room: float) -> tuple[int, int, int, int]:
