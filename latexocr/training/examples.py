@@ -13,6 +13,7 @@ from typing import Any
 
 from latexocr.errors import UserError
 from latexocr.reading.conversation import formula
+from latexocr.reading.processes import cores
 from latexocr.records import Sample
 from latexocr.training.collate import Example
 from latexocr.training.pictures import Prepared, prepare_all, refuse_unreadable
@@ -53,7 +54,7 @@ def divided(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], l
 
 def material(samples: Sequence[Sample], config: TrainConfig) -> Material:
     """All pictures prepared. Raises UserError naming those that cannot be read, unless they may be skipped."""
-    processes = config.workers if config.workers is not None else (os.cpu_count() or 2) - 1
+    processes = config.workers if config.workers is not None else cores() - 1
     pictures = prepare_all(samples, processes=processes)
     if not config.skip_unreadable:
         refuse_unreadable(samples, pictures)

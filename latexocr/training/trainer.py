@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latexocr.reading import ernie_remote
+from latexocr.reading.processes import cores
 from latexocr.training import batches, watch
 from latexocr.training.collate import IGNORED, Collator
 from latexocr.training.settings import TrainConfig
@@ -65,7 +66,7 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
     from trl import SFTConfig
 
     on_gpu = next(model.parameters()).is_cuda
-    workers = config.workers if config.workers is not None else min(8, (os.cpu_count() or 2) - 1) if on_gpu else 0
+    workers = config.workers if config.workers is not None else min(8, cores() - 1) if on_gpu else 0
     bf16 = on_gpu and torch.cuda.is_bf16_supported()
     arguments = SFTConfig(
         output_dir=str(config.out / "checkpoints"), seed=config.seed, data_seed=config.seed,
