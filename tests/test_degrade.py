@@ -201,6 +201,20 @@ def test_the_strength_of_a_blur_grows_with_the_picture():
     assert left(4) == pytest.approx(left(1), rel=0.25)
 
 
+def test_brackets_do_not_make_a_blur_stronger():
+    """Letters between tall brackets stay as sharp as without them."""
+    letters = Image.new("L", (400, 400), 255)
+    ImageDraw.Draw(letters).text((60, 60), "a b\nc d\ne f\ng h", fill=0, font=ImageFont.load_default(size=19))
+    matrix = letters.copy()
+    for left in (20, 180):
+        ImageDraw.Draw(matrix).rectangle([left, 10, left + 3, 390], fill=0)
+    middle = (48, 48, 172, 300)
+    without, within = (np.asarray(photographed("blur", image=image)) for image in (letters, matrix))
+    room = (without.shape[0] - 400) // 2
+    middle = tuple(side + room for side in middle)
+    assert np.abs(without.astype(int) - within)[middle[1]:middle[3], middle[0]:middle[2]].max() <= 2
+
+
 @pytest.mark.parametrize("name", DEGRADATIONS)
 @pytest.mark.parametrize("size", [(1, 1), (200, 3), (2, 256)])
 def test_the_smallest_pictures_of_users_pass(name, size):

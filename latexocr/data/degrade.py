@@ -122,13 +122,18 @@ def degrade_picture(image: Image, changes: Mapping[str, float], rng: np.random.G
 
 
 def _glyph_height(grey: np.ndarray) -> float:
-    """Median height of what hangs together, in pixels; without the smallest, which are dots and dirt."""
+    """Median height of what hangs together, in pixels; without the smallest, which are dots and dirt.
+
+    Small is measured by the highest that is neither bracket nor bar: brackets may be twenty times as high as symbols.
+    """
     from scipy import ndimage
 
     middle = (int(grey.min()) + int(np.median(grey))) / 2
     labels, _ = ndimage.label(grey <= middle, structure=np.ones((3, 3)))
-    heights = np.array([y.stop - y.start for y, _ in ndimage.find_objects(labels)])
-    solid = heights[(heights >= 4) & (heights >= 0.15 * heights.max(initial=1))]
+    sides = np.array([(y.stop - y.start, x.stop - x.start) for y, x in ndimage.find_objects(labels)]).reshape(-1, 2)
+    heights, compact = sides[:, 0], sides[sides.max(axis=1) <= 3 * sides.min(axis=1), 0]
+    highest = (compact if len(compact) > 2 else heights).max(initial=1)
+    solid = heights[(heights >= 4) & (heights >= 0.15 * highest)]
     return float(np.median(solid)) if len(solid) else UNIT_GLYPH
 
 
