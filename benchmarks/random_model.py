@@ -32,7 +32,7 @@ def make(shape: str, folder: Path, *, weights: bool, tiny: bool) -> None:
     if not tiny:
         small, config = config, full_size(shape, config)
         config.text_config.vocab_size, config.architectures = small.text_config.vocab_size, small.architectures
-        config.text_config.eos_token_id = config.text_config.bos_token_id = None  # the tokenizer's is used
+    config.text_config.eos_token_id = config.text_config.bos_token_id = None  # the tokenizer's is used
     config.dtype = torch.bfloat16
     for path in folder.glob("*.safetensors"):
         path.unlink()

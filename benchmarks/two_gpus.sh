@@ -35,13 +35,13 @@ on() { # FIRST LAST COMMAND...: with these GPUs, and their share of the cores, w
         taskset -c $((core + first * cores / 2))-$((core + (last + 1) * cores / 2 - 1)) "$@"
 }
 
-learn() { # MODEL NAME STEPS BATCH FIRST LAST [OPTION]
+learn() { # MODEL NAME STEPS BATCH FIRST LAST [OPTION]; 5 workers with 4 batches of 512 pictures each hold 5 GB of /dev/shm
     local gpus=$(($6 - $5 + 1))
     on "$5" "$6" "$PYTHON" -m accelerate.commands.launch "${launch[@]}" --num_machines 1 --num_processes "$gpus" \
         --main_process_port "$((29500 + $5))" $([ "$gpus" -gt 1 ] && [ -z "${REHEARSE:-}" ] && echo --multi_gpu) \
         -m latexocr.cli train --data "$data" --model "$1" --out "$out/train-$2-$gpus" --steps "$3" \
         --batch $(($4 / 2)) --accumulation $((2 / gpus)) --backend peft --rank 16 --seed 1 --held-out 0 --log-to none \
-        --save-steps 100000 ${7:-} > "$out/train-$2-$gpus.log" 2>&1 ||
+        --workers 5 --save-steps 100000 ${7:-} > "$out/train-$2-$gpus.log" 2>&1 ||
         echo "training $2 on $gpus failed: $out/train-$2-$gpus.log" >&2
     echo "$2 on $gpus: $(tail -qn 1 "$out/train-$2-$gpus.log" | cut -c1-90)"
 }
