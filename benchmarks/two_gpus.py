@@ -49,7 +49,8 @@ def main(folder: Path) -> None:
 
     found: dict[str, Any] = {}
     for path in sorted(folder.glob("train-*/run.json")):
-        found[path.parent.name] = trained(path.parent)
+        if "last_loss" in json.loads(path.read_text()):  # It came to its end.
+            found[path.parent.name] = trained(path.parent)
     for path in sorted(folder.glob("serve-*.json")):
         found[path.stem] = served(path)
     ratios = {name.removesuffix("-2"): ratio(found[f"{name.removesuffix('-2')}-1"]["pictures_per_s"],
