@@ -107,13 +107,13 @@ one() {
     look one_graphs &
     local looking=$!
     # All start at once, and measure in turns.
-    serve graphs one_readers 420 "$small" $against $load --batch 64 --patience 240 --contenders transformers vllm &
+    serve graphs one_readers 640 "$small" $against $load --batch 64 --patience 240 --contenders transformers vllm &
     waited+=($!)
-    serve graphs one_graphs 620 "$small" $against $load --contenders served requests "vllm bench serve" "served fixed" &
+    serve graphs one_graphs 640 "$small" $against $load --contenders served requests "vllm bench serve" "served fixed" &
     waited+=($!)
-    serve itself one_itself 620 "$small" $against $load --contenders served requests "vllm bench serve" "served fixed" &
+    serve itself one_itself 640 "$small" $against $load --contenders served requests "vllm bench serve" "served fixed" &
     waited+=($!)
-    serve full one_full 420 "$(room 0.08 4)" $against --limit 24 --alone 0 --patience 60 --contenders served &
+    serve full one_full 500 "$(room 0.08 4)" $against --limit 24 --alone 0 --patience 60 --contenders served &
     waited+=($!)
     three &
     waited+=($!)
@@ -124,7 +124,7 @@ one() {
 
 three() { # The shape of Qwen2.5-VL 3 B, served
     lane "${TRAIN_PATH:-}" "$PYTHON" "$here/random_model.py" qwen2_5_vl_3b "$out/shape_3b" > "$out/shape_3b.log" 2>&1
-    serve graphs qwen_3b 620 "--api-server-count 4 --load-format dummy $(room 0.25 10)" --model "$out/shape_3b" \
+    serve graphs qwen_3b 640 "--api-server-count 4 --load-format dummy $(room 0.25 10)" --model "$out/shape_3b" \
         --limit 200 --max-tokens 256 --alone 5 --in-flight 64 256 --seconds 10 --contenders served requests
 }
 
