@@ -36,8 +36,12 @@ LARGEST_SIDE = 3000
 """Larger pictures are shrunk before anything else, in pixels."""
 FAINTEST = 24
 """Least difference between ink and paper, in grey values; below it a picture counts as blank."""
+LEAST = 4.0
+"""Lower ink is no symbol where symbols are GLYPH_HEIGHT high, in pixels; in smaller pictures as much less."""
 SYMBOL = 0.15
 """Ink smaller than this part of the height of what is highest in a formula is no symbol, but a dot or dirt."""
+EDGE = 0.5
+"""By how many symbols what is pale at the edge of the formula moves the crop at most."""
 SPECK = 0.1
 """Ink smaller than this part of a symbol's height is dirt: it does not move the crop. A full stop is twice that."""
 SMALL = 0.35
@@ -167,16 +171,24 @@ def _ink_box(grey: np.ndarray) -> tuple[int, int, int, int, float]:
     box = _hull(boxes[sides >= min(sides.max(), SMALL * symbol)])
     box = _grown(box, boxes[sides >= SPECK * symbol], APART * symbol)
     faint = _pieces(grey < (limit + 255) / 2)
-    faint = faint[(np.max(_sides(faint), axis=0) >= SPECK * symbol) & ~_meets(faint, box, 0)]  # Edges of signs meet it.
-    return *_grown(box, faint, APART * symbol), symbol
+    edges = _meets(faint, box, 0)  # Of signs in the box, and of those that paleness joins to them; or a shadow.
+    box = _clipped(_hull(np.vstack([faint[edges], box])), box, EDGE * symbol)
+    others = faint[(np.max(_sides(faint), axis=0) >= SPECK * symbol) & ~edges]
+    return *_grown(box, others, APART * symbol), symbol
 
 
 def _symbol_height(heights: np.ndarray, widths: np.ndarray) -> float:
-    """Median height of the pieces that are neither bars nor, beside the highest compact one, as small as dots.
+    """Median height of the symbols, scripts too; what is too low for one depends on the others, not on the picture."""
+    symbol = _median_height(heights, widths, least=LEAST)
+    return symbol if symbol >= GLYPH_HEIGHT else _median_height(heights, widths, least=LEAST * symbol / GLYPH_HEIGHT)
+
+
+def _median_height(heights: np.ndarray, widths: np.ndarray, least: float) -> float:
+    """Of the pieces that are neither bars nor, beside the highest compact one, as small as dots.
 
     Brackets are not compact: those of a matrix may be twenty times as high as what it holds.
     """
-    pieces = (heights >= 4) & (widths <= 6 * heights)
+    pieces = (heights >= least) & (widths <= 6 * heights)
     if not pieces.any():
         return float(max(heights.max(), widths.max() / 4))
     compact = heights[pieces & (heights <= 3 * widths) & (widths <= 3 * heights)]
@@ -189,6 +201,14 @@ def _grown(box: tuple[int, int, int, int], pieces: np.ndarray, room: float) -> t
     for _ in range(STEPS):
         box = _hull(np.vstack([pieces[_meets(pieces, box, room)], box]))
     return box
+
+
+def _clipped(larger: tuple[int, int, int, int], box: tuple[int, int, int, int], room: float
+             ) -> tuple[int, int, int, int]:
+    """The larger box, but on each side no farther from the other than `room` pixels."""
+    room = round(room)
+    return (max(larger[0], box[0] - room), min(larger[1], box[1] + room),
+            max(larger[2], box[2] - room), min(larger[3], box[3] + room))
 
 
 def _sides(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
