@@ -203,8 +203,9 @@ class Speed(Peer):
 
         torch.set_num_threads(self.threads)
         began, samples = start(), self.samples()
+        together = LatexOCRModel.load("builtin", device="cpu")
         readers: dict[str, Reader] = {
-            "latexocr": LatexOCRModel.load("builtin", device="cpu"),
+            "latexocr": together,
             "latexocr, one by one": LatexOCRModel.load("builtin", device="cpu", config=GenerateConfig(batch_size=1)),
             "pix2tex": Pix2tex(self.worker("shipped"), self.glyph_height, batch_size=1),
             "pix2tex, cached, together": Pix2tex(self.worker(), self.glyph_height)}
@@ -213,6 +214,7 @@ class Speed(Peer):
         blocks = [samples[i:i + BATCH] for i in range(0, len(samples), BATCH)]
         rows = [{name: timed(reader, block) for name, reader in readers.items()} for block in blocks]
         result = summary(rows) | {"threads": self.threads, "glyph_height": self.glyph_height, "data": self.data,
+                                  "dtype": str(together.reader.model.dtype).removeprefix("torch."),
                                   "load": os.getloadavg()[0], "start": began}
         write_text(self.out / "speed.json", json.dumps(result, indent=1) + "\n")
         print(json.dumps(result, indent=1))

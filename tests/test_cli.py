@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from latexocr import cli
@@ -306,6 +309,19 @@ def test_the_whole_way_with_a_real_model(tiny_model, pictures, tmp_path, monkeyp
     assert read_predictions(tmp_path / "b" / "predictions-base.jsonl") == predictions
     monkeypatch.setattr(options, "load", lambda *_: pytest.fail("the model was loaded again"))
     assert run(*arguments) == 0 and capsys.readouterr().out == table
+
+
+def test_a_run_is_not_continued_in_other_numbers(fake, tiny_model, pictures, tmp_path, monkeypatch, capsys):
+    """The record names the format that the machine chose; on one that chooses another it has to be asked for."""
+    arguments = ("transcribe", pictures, "--model", tiny_model, "--out", tmp_path / "out", "--device", "cpu")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    assert run(*arguments) == 0
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["results"]["settings"]["dtype"] == "bfloat16"
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    shutil.copyfile(pictures / "c.jpg", pictures / "d.jpg")
+    assert run(*arguments) == 2 and "dtype is 'float32' here and 'bfloat16' there" in capsys.readouterr().err
+    assert fake.asked == ["a.png", "b.png", "c.jpg"]
+    assert run(*arguments, "--dtype", "bfloat16") == 0 and fake.asked[3:] == ["d.jpg"]
 
 
 @pytest.mark.parametrize("verb", [["--help"], ["score", "p.jsonl", "--data", "d.jsonl"]])

@@ -149,7 +149,7 @@ def questions(reader, samples):
 def test_a_batch_says_what_the_loop_of_transformers_says_and_as_surely(family, tmp_path):
     """Answers that end at many places, by a token that was made their end, so that rows leave the batch on the way."""
     FAMILIES[family](tmp_path)
-    reader = load_model(tmp_path, device="cpu")
+    reader = load_model(tmp_path, device="cpu", dtype="float32")
     asked = questions(reader, drawn(9, alphabet="0123456789abcxyz+-", longest=14, seed=5))
     with torch.inference_mode():
         whole = reader.model.generate(**asked, max_new_tokens=CONFIG.max_tokens, do_sample=False, output_logits=True,
@@ -171,7 +171,7 @@ def test_a_batch_says_what_the_loop_of_transformers_says_and_as_surely(family, t
 
 
 def test_rows_that_have_ended_leave_the_batch(tiny_model, monkeypatch):
-    reader = load_model(tiny_model, device="cpu")
+    reader = load_model(tiny_model, device="cpu", dtype="float32")
     asked = questions(reader, drawn(9, alphabet="0123456789abcxyz+-", longest=14, seed=5))
     free = decode(reader.model, asked, ends=reader.ends, config=CONFIG)
     ends = reader.ends | {parting([answer.tokens for answer in free])}
@@ -192,7 +192,8 @@ def test_rows_that_have_ended_leave_the_batch(tiny_model, monkeypatch):
 
 def test_a_seed_draws_the_same_answers_again(tiny_model):
     samples = drawn(5, seed=3)
-    warm = load_model(tiny_model, device="cpu", config=GenerateConfig(max_tokens=20, temperature=1.5, seed=1))
+    config = GenerateConfig(max_tokens=20, temperature=1.5, seed=1)
+    warm = load_model(tiny_model, device="cpu", dtype="float32", config=config)
     first, again = ([prediction.reply for prediction in warm.read(samples)] for _ in range(2))
     other = [p.reply for p in replace(warm, config=replace(warm.config, seed=2)).read(samples)]
     greedy = [p.reply for p in replace(warm, config=replace(warm.config, temperature=0.0)).read(samples)]
@@ -200,7 +201,7 @@ def test_a_seed_draws_the_same_answers_again(tiny_model):
 
 
 def test_pieces_put_together_are_the_reply(tiny_model):
-    reader = load_model(tiny_model, device="cpu", config=GenerateConfig(max_tokens=30))
+    reader = load_model(tiny_model, device="cpu", dtype="float32", config=GenerateConfig(max_tokens=30))
     sample, pieces = drawn(1)[0], []
     prediction = reader.stream(sample, pieces.append)
     assert len(pieces) > 10
@@ -223,7 +224,7 @@ def scored(reader, sample, answer):
 def test_a_batch_that_is_taken_back_says_what_one_pass_finds_best(family, tmp_path):
     """Untrained models soon go in circles: each row several times, at other places than its neighbours."""
     FAMILIES[family](tmp_path)
-    reader = load_model(tmp_path, device="cpu")
+    reader = load_model(tmp_path, device="cpu", dtype="float32")
     samples = drawn(5, alphabet="0123456789abcxyz+-", longest=14, seed=5)
     answers = decode(reader.model, questions(reader, samples), ends=reader.ends, config=LONG)
     assert sum(answer.restarts < RESTARTS for answer in answers) >= 3, "no circles"
@@ -240,7 +241,7 @@ def test_a_batch_that_is_taken_back_says_what_one_pass_finds_best(family, tmp_pa
 
 def test_an_answer_that_circles_does_not_change_its_neighbours(tiny_model):
     """Until the first of a batch is taken back, and after."""
-    reader = load_model(tiny_model, device="cpu")
+    reader = load_model(tiny_model, device="cpu", dtype="float32")
     samples = drawn(4, alphabet="0123456789abcxyz+-", longest=14, seed=5)
     together = decode(reader.model, questions(reader, samples), ends=reader.ends, config=LONG)
     alone = [decode(reader.model, questions(reader, [sample]), ends=reader.ends, config=LONG)[0] for sample in samples]
@@ -250,7 +251,7 @@ def test_an_answer_that_circles_does_not_change_its_neighbours(tiny_model):
 
 def test_sampling_is_taken_back_too(tiny_model):
     """At so low a temperature as to be all but greedy."""
-    reader = load_model(tiny_model, device="cpu")
+    reader = load_model(tiny_model, device="cpu", dtype="float32")
     asked = questions(reader, drawn(2, alphabet="0123456789abcxyz+-", longest=14, seed=5))
     greedy, sampled = (decode(reader.model, asked, ends=reader.ends, config=replace(LONG, temperature=temperature))
                        for temperature in (0.0, 1e-5))
@@ -260,7 +261,7 @@ def test_sampling_is_taken_back_too(tiny_model):
 
 def test_no_answer_is_empty(tiny_model):
     """Though the model would begin with an end: then comes the next best, and its probability is as it was."""
-    reader = load_model(tiny_model, device="cpu")
+    reader = load_model(tiny_model, device="cpu", dtype="float32")
     sample, = drawn(1)
     [free] = decode(reader.model, questions(reader, [sample]), ends=reader.ends, config=CONFIG)
     first = free.tokens[0]
@@ -272,7 +273,7 @@ def test_no_answer_is_empty(tiny_model):
 
 
 def test_pieces_of_an_answer_that_was_taken_back_are_the_reply(tiny_model):
-    reader = load_model(tiny_model, device="cpu", config=LONG)
+    reader = load_model(tiny_model, device="cpu", dtype="float32", config=LONG)
     sample = drawn(1, alphabet="0123456789abcxyz+-", longest=14, seed=5)[0]
     [answer] = decode(reader.model, questions(reader, [sample]), ends=reader.ends, config=LONG)
     assert answer.kept, "no circles"
@@ -284,7 +285,7 @@ def test_pieces_of_an_answer_that_was_taken_back_are_the_reply(tiny_model):
 def test_a_model_that_keeps_its_state_elsewhere_is_cut_at_once(tiny_model, monkeypatch):
     """Such as in layers of a cache that are not ours, some of which forget."""
     monkeypatch.setattr("latexocr.reading.cache.make_room", lambda kwargs: None)
-    reader = load_model(tiny_model, device="cpu")
+    reader = load_model(tiny_model, device="cpu", dtype="float32")
     answers = decode(reader.model, questions(reader, drawn(
         3, alphabet="0123456789abcxyz+-", longest=14, seed=5)), ends=reader.ends, config=LONG)
     assert any(answer.kept and len(answer.tokens) == answer.kept < LONG.max_tokens for answer in answers), "no circles"
@@ -294,7 +295,7 @@ def test_a_model_that_keeps_its_state_elsewhere_is_cut_at_once(tiny_model, monke
 def test_a_model_that_only_repeats_itself_is_stopped_early(tiny_model, monkeypatch):
     """A real model whose best next token is always the same. Each time that it is taken back, a round and one other
     token are kept; then its answer ends as one cut short, after a round."""
-    reader = load_model(tiny_model, device="cpu", config=GenerateConfig(max_tokens=400))
+    reader = load_model(tiny_model, device="cpu", dtype="float32", config=GenerateConfig(max_tokens=400))
     token = max(reader.ends) + 1
     monkeypatch.setattr(reader.model.lm_head, "forward", lambda hidden: torch.nn.functional.one_hot(
         torch.full(hidden.shape[:-1], token), reader.model.config.text_config.vocab_size).float())

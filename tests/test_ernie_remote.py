@@ -131,7 +131,8 @@ def test_only_questions_of_one_length_are_answered_together(base, processor):
         encode(processor, questions, pictures, side="left")
     used = encode(processor, questions[:1] * 2, pictures[:1] * 2, side="left")
     assert used["token_type_ids"].shape == used["input_ids"].shape and used["attention_mask"].all()
-    reader = load_model(base, device="cpu", trust_remote_code=True, config=GenerateConfig(max_tokens=9))
+    options = {"device": "cpu", "dtype": "float32", "trust_remote_code": True}
+    reader = load_model(base, config=GenerateConfig(max_tokens=9), **options)
     samples = [one for pair in zip(SAMPLES, wide) for one in pair]
     together = [prediction.reply for prediction in reader.read(samples)]
     alone = [prediction.reply for sample in samples for prediction in reader.read([sample])]
@@ -187,8 +188,8 @@ def test_an_export_keeps_the_code_and_answers_as_the_adapter(base, tmp_path):
     own = json.loads((base / "config.json").read_text())
     assert json.loads((folder / "config.json").read_text()) == own | {"dtype": "bfloat16"}
     assert not (folder / "ernie_processor.py").exists() and not trusted(folder, asked=False)
-    both = [[p.reply for p in load_model(one, device="cpu", trust_remote_code=True, config=GenerateConfig(max_tokens=9))
-             .read(SAMPLES)] for one in (adapter, folder)]
+    options = {"device": "cpu", "dtype": "float32", "trust_remote_code": True, "config": GenerateConfig(max_tokens=9)}
+    both = [[p.reply for p in load_model(one, **options).read(SAMPLES)] for one in (adapter, folder)]
     assert both[0] == both[1]
 
 

@@ -28,7 +28,7 @@ def tuned(tiny_model, tmp_path_factory) -> Path:
 
 
 def replies(model: str | Path) -> list[str]:
-    reader = load_model(model, device="cpu", config=GenerateConfig(max_tokens=10))
+    reader = load_model(model, device="cpu", dtype="float32", config=GenerateConfig(max_tokens=10))
     return [prediction.reply for prediction in reader.read(SAMPLES)]
 
 

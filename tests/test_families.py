@@ -114,7 +114,7 @@ def test_trained_saved_loaded_merged_with_equal_answers(tuned, base, tmp_path):
     assert record["last_loss"] < 0.8 * record["first_loss"]
     merged = export(tuned, tmp_path / "merged", samples=SAMPLES[:6], shard_size="300KB")
     short = GenerateConfig(max_tokens=6)
-    answers = [[p.reply for p in load_model(folder, device="cpu", config=short).read(SAMPLES)]
+    answers = [[p.reply for p in load_model(folder, device="cpu", dtype="float32", config=short).read(SAMPLES)]
                for folder in (base, tuned, merged)]
     assert answers[1] == answers[2] != answers[0]
     index = json.loads((merged / "model.safetensors.index.json").read_text())["weight_map"]

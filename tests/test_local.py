@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
@@ -23,7 +24,7 @@ SHORT = GenerateConfig(max_tokens=10, batch_size=4)
 
 @pytest.fixture(scope="module")
 def reader(tiny_model):
-    return load_model(tiny_model, device="cpu", config=SHORT)
+    return load_model(tiny_model, device="cpu", dtype="float32", config=SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +71,6 @@ def test_length_and_end_are_told_apart(reader, samples):
 
 
 def test_confidence_is_the_geometric_mean_of_the_probabilities(reader, samples):
-    import torch
-
     prediction = next(reader.read(samples[:1]))
     picture = prepare(samples[0].image)
     text = render(reader.processor, conversation(picture), ask=True)
@@ -89,7 +88,7 @@ def test_confidence_is_the_geometric_mean_of_the_probabilities(reader, samples):
 def test_a_calibration_in_the_model_s_folder_makes_of_it_a_chance(tiny_model, samples, tmp_path, reader):
     folder = shutil.copytree(tiny_model, tmp_path / "calibrated")
     (folder / "calibration.json").write_text('{"intercept": 1.0, "slope": 2.0}')
-    calibrated = load_model(folder, device="cpu", config=SHORT)
+    calibrated = load_model(folder, device="cpu", dtype="float32", config=SHORT)
     [raw], [chance] = reader.read(samples[:1]), calibrated.read(samples[:1])
     assert (raw.stop, chance.stop, chance.confidence) == ("length", "length", 0)  # cut off is not right
     ends = frozenset({*reader.ends, reader.processor.tokenizer(raw.reply[0], add_special_tokens=False)["input_ids"][0]})
@@ -104,7 +103,7 @@ def test_sampling_settings_of_the_checkpoint_are_not_ours(tiny_model, samples, t
     settings = json.loads((folder / "generation_config.json").read_text())
     settings |= {"do_sample": True, "temperature": 3.0, "repetition_penalty": 9.0}
     (folder / "generation_config.json").write_text(json.dumps(settings))
-    other = load_model(folder, device="cpu", config=SHORT)
+    other = load_model(folder, device="cpu", dtype="float32", config=SHORT)
     assert [p.reply for p in other.read(samples[:4])] == [p.reply for p in reader.read(samples[:4])]
 
 
@@ -123,6 +122,13 @@ def test_a_picture_that_the_model_refuses_fails_alone(reader, samples, monkeypat
     predictions = list(reader.read(few))
     assert [(p.id, p.stop) for p in predictions] == [(s.id, "error" if s is few[1] else "length") for s in few]
     assert predictions[1].error == "RuntimeError: out of memory"
+
+
+@pytest.mark.parametrize(("amx", "asked", "numbers"), [(True, "auto", "bfloat16"), (False, "auto", "float32"),
+                                                       (True, "float32", "float32"), (False, "bfloat16", "bfloat16")])
+def test_a_cpu_reads_in_bfloat16_where_it_has_amx(tiny_model, monkeypatch, amx, asked, numbers):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert str(load_model(tiny_model, device="cpu", dtype=asked).model.dtype) == f"torch.{numbers}"
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./nowhere", "nobody/nothing", "nothing at all"])
@@ -153,8 +159,6 @@ def test_an_adapter_without_its_base_is_one_line(tmp_path, monkeypatch):
 
 
 def test_a_device_that_is_not_there_is_one_line(tiny_model):
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("a GPU is here")
     with pytest.raises(UserError, match="cuda"):

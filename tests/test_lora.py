@@ -43,7 +43,7 @@ def weights(folder: Path):
 
 
 def exact(model: Path, samples: list[Sample]) -> float:
-    reader = load_model(model, device="cpu", config=GenerateConfig(max_tokens=12))
+    reader = load_model(model, device="cpu", dtype="float32", config=GenerateConfig(max_tokens=12))
     return sum(p.latex == s.latex for p, s in zip(reader.read(samples), samples)) / len(samples)
 
 

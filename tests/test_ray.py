@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import ray
+import torch
 from conftest import drawn
 from ray.cluster_utils import Cluster
 
@@ -144,6 +145,14 @@ def test_answers_of_an_actor_are_those_of_the_same_model_here(tiny_model):
     spread = LatexOCRModel.load(tiny_model, engine="ray", **options).reader
     here = list(LatexOCRModel.load(tiny_model, **options).read(samples))
     assert acted(spread.load, samples) == here and here[-1] == failure(samples[-1], here[-1].error)
+
+
+def test_nodes_without_a_gpu_compute_alike(tiny_model, monkeypatch):
+    """One may have AMX and another not, and a run holds the answers of both."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    asked = {dtype: LatexOCRModel.load(tiny_model, engine="ray", device="cpu", dtype=dtype).reader.load().model.dtype
+             for dtype in ("auto", "bfloat16")}
+    assert asked == {"auto": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def test_without_ray_one_line_says_how_to_get_it(tiny_model, monkeypatch):

@@ -107,7 +107,7 @@ def test_what_is_read_while_training_is_what_is_read_after_it(alone):
     from latexocr import scoring
 
     # The adapter is merged and rounded to 16 bits here; on eight short answers of a tiny model that may turn one.
-    answers = [prediction.latex for prediction in load_model(alone, device="cpu").read(samples)]
+    answers = [prediction.latex for prediction in load_model(alone, device="cpu", dtype="float32").read(samples)]
     found = scoring.score(answers, [sample.latex for sample in samples], names=["edit_distance"])
     assert found["edit_distance"].value == pytest.approx(entry["eval_edit_distance"], abs=0.13)
 
@@ -152,7 +152,7 @@ def test_too_little_memory_says_what_fits(tiny_model, tmp_path, monkeypatch, mos
 
 
 def test_an_answer_is_written_as_it_is_said(tiny_model):
-    reader, pieces = load_model(tiny_model, device="cpu"), []
+    reader, pieces = load_model(tiny_model, device="cpu", dtype="float32"), []
     prediction = reader.stream(drawn(1)[0], pieces.append)
     assert "".join(pieces) == prediction.reply and len(pieces) > 1
     assert prediction == next(reader.read(drawn(1)))

@@ -130,7 +130,8 @@ def _model() -> Finding:
         answer = model.transcribe(example.picture()).latex
     except Exception as e:  # That it does not read is the finding, whatever the reason.
         return Finding(READ, name, "broken", reason(e), needed=True)
-    took = f"loaded in {loaded - began:.1f} s, read in {monotonic() - loaded:.2f} s; sha256 {digest[:12]}"
+    numbers = str(model.reader.model.dtype).removeprefix("torch.")
+    took = f"loaded in {loaded - began:.1f} s, read in {monotonic() - loaded:.2f} s ({numbers}); sha256 {digest[:12]}"
     if answer != example.FORMULA:
         return Finding(READ, name, "broken", f"reads {example.FORMULA} as {answer!r}; {took}", needed=True)
     return Finding(READ, name, "ok", f"reads {example.FORMULA} rightly; {took}", needed=True)

@@ -38,7 +38,7 @@ class Loading:
     device: str = "auto"
     """Where a model runs in this process: auto, cpu, cuda or mps."""
     dtype: str = "auto"
-    """Its numbers: auto, float32, bfloat16 or float16."""
+    """Its numbers: float32, bfloat16 or float16. auto: 16 bits on a GPU and on a CPU with AMX, else float32."""
     download: bool = False
     """Let a hub model be fetched."""
     trust_remote_code: bool = False
@@ -63,10 +63,22 @@ def run_record(model: str, data: str, samples: Sequence[Sample], generate: Gener
     """The run that these options ask for; what changes only the speed is not among its settings."""
     from latexocr.bench.folder import describe
 
-    settings = {**asdict(generate), "dtype": loading.dtype}
+    settings = {**asdict(generate), "dtype": _number_format(model, loading)}
     del settings["batch_size"]
     if not settings["prompt"]:
         del settings["prompt"]  # The model's own choice, as in runs from before there was another.
     if loading.engine == "vllm":  # Ray runs the reader that would read here: only faster.
         settings["engine"] = loading.engine
     return describe(model, data, samples, settings, download=loading.download)
+
+
+def _number_format(model: str, loading: Loading) -> str:
+    """What --dtype comes to on this machine, where a model in this process is what reads.
+
+    With "auto" a run might else be continued on a machine of another kind, and hold answers of two formats unsaid.
+    """
+    if loading.engine != "transformers" or "://" in model or model.endswith(".jsonl"):
+        return loading.dtype
+    from latexocr.reading.local import pick_device, pick_dtype
+
+    return pick_dtype(loading.dtype, pick_device(loading.device))

@@ -112,14 +112,17 @@ def pick_device(device: str) -> str:
 
 
 def pick_dtype(dtype: str, device: str) -> str:
-    """Number format for a device: with "auto", 16 bits on a GPU and float32 elsewhere."""
+    """Number format to read in on a device. With "auto": 16 bits on a GPU and where a CPU has AMX; else float32.
+
+    A CPU without AMX gains nothing by bfloat16, even where it multiplies such numbers in hardware (AVX512-BF16).
+    """
     import torch
 
     if dtype != "auto":
         return dtype
-    if not device.startswith("cuda"):
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    return "bfloat16" if device == "cpu" and torch.cpu._is_amx_tile_supported() else "float32"
 
 
 def load_weights(folder: Path, *, dtype: str, trust_remote_code: bool = False, **options: Any) -> PreTrainedModel:

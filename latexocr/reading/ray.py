@@ -23,6 +23,7 @@ from latexocr.errors import UserError
 from latexocr.reading import BATCH, GenerateConfig, Reader
 from latexocr.reading.inputs import resolve
 from latexocr.reading.local import load_model as load_local
+from latexocr.reading.local import pick_device
 from latexocr.records import Prediction, Sample, failure
 
 IN_A_JOB = 20_000
@@ -124,8 +125,14 @@ def load_model(path: str | Path, *, config: GenerateConfig = GenerateConfig(), d
         raise UserError("--engine ray needs Ray Data on every node. Install it: pip install 'latexocr[ray]'.") from e
     folder = resolve(path, download=download)
     name = str(path) if str(path) == "builtin" else str(Path(folder).absolute())
-    load = partial(load_local, name, config=config, download=download, **options)
+    load = partial(_load_on_node, name, config=config, download=download, **options)
     return RayReader(load, config.batch_size or BATCH)
+
+
+def _load_on_node(name: str, *, device: str = "auto", dtype: str = "auto", **options: Any) -> Reader:
+    """The reader of one node. Those without a GPU may be unlike each other, so all of them compute in float32."""
+    device = pick_device(device)
+    return load_local(name, device=device, dtype="float32" if (dtype, device) == ("auto", "cpu") else dtype, **options)
 
 
 @contextmanager

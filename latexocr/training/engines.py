@@ -107,7 +107,8 @@ def with_adapter(engine: str, base: Path, config: TrainConfig, processor: Any) -
 
 def _plain_base(base: Path, config: TrainConfig) -> Any:
     device = pick_device(config.device)
-    dtype = pick_dtype("auto", device)
+    # A CPU learns in float32, also where it reads in bfloat16.
+    dtype = pick_dtype("auto", device) if device.startswith("cuda") else "float32"
     if config.bits == 16:
         return load_weights(base, dtype=dtype, trust_remote_code=config.trust_remote_code).to(device)
     import torch

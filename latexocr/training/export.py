@@ -35,7 +35,6 @@ from latexocr.reading.local import (
     load_model,
     no_progress_bars,
     pick_device,
-    pick_dtype,
     reader_of,
 )
 from latexocr.records import Sample
@@ -185,8 +184,8 @@ def _compare(folder: Path, pictures: list[Sample], answers: list[str], *, dtype:
 
 
 def _computing(dtype: str, device: str) -> str:
-    """What the rounded weights compute in: their own format on a GPU, float32 on a CPU, as in use."""
-    return pick_dtype("auto", device) if device == "cpu" else dtype
+    """What the rounded weights compute in: their own format on a GPU, float32 on a CPU, which holds both formats."""
+    return "float32" if device == "cpu" else dtype
 
 
 def _greedy() -> GenerateConfig:
