@@ -42,6 +42,28 @@ def test_the_brackets_of_a_matrix_are_no_measure_of_its_symbols(rows):
     assert fit(np.asarray(picture)).scale == pytest.approx(min(GLYPH_HEIGHT / 16, 248 / (40 * rows + 11)), rel=0.05)
 
 
+@pytest.mark.parametrize("size", [3, 4, 6, 9, 13, 26])
+def test_scripts_count_as_symbols_at_any_size(size):
+    """Ten scripts of three quarters of the height beside three letters: the scripts are the median."""
+    picture = Image.new("L", (16 * size * 2, 4 * size), 255)
+    draw = ImageDraw.Draw(picture)
+    script = round(0.75 * size)
+    for i in range(13):
+        left, height = size + 2 * size * i, size if i < 3 else script
+        draw.rectangle([left, size, left + height - 1, size + height - 1], fill=0)
+    assert fit(np.asarray(picture)).scale == pytest.approx(min(GLYPH_HEIGHT / script, 6), rel=0.01)
+
+
+def test_a_pale_bar_joined_to_the_last_letter_stays_and_a_shadow_does_not():
+    picture = np.asarray(formula(20)).copy()
+    last = int(np.flatnonzero((picture < 128).any(axis=0)).max())
+    picture[20:40, last + 1: last + 4] = 200  # As the end of |x| is in a small picture.
+    with_bar = fit(picture)
+    assert with_bar.pixels.shape[1] == pytest.approx((last + 4 - 20) * with_bar.scale, abs=1)
+    picture[30:, last:] = 200
+    assert fit(picture).pixels.shape[1] < with_bar.pixels.shape[1] + 8
+
+
 def test_many_dots_beside_one_letter_are_no_symbols():
     picture = Image.new("L", (400, 100), 255)
     draw = ImageDraw.Draw(picture)
