@@ -1,4 +1,5 @@
-"""Where a result comes from: the command, the code, the packages and the machine of one start; files replaced at once.
+"""Where a result comes from: the command, the code, the packages and the machine of one start. Files replaced at once,
+and folders that one process writes to.
 
 Gives a dictionary for `run.json`. Knows nothing of models, data or scores.
 """
@@ -10,11 +11,13 @@ import platform
 import shlex
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from latexocr.errors import UserError
@@ -121,3 +124,36 @@ def peak_memory() -> dict[str, float | None]:
         memory = None
     cuda = loaded_cuda()
     return {"memory_mb": memory, "gpu_memory_mb": round(cuda.max_memory_allocated() / 1e6, 1) if cuda else None}
+
+
+LET_GO_S = 1.0
+"""Seconds that a folder is waited for."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another process is writing to. (Windows has no such lock, and goes without.)"""
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    """Lock a folder. What was killed a moment ago may hold it for another: a program that it had just started."""
+    import fcntl
+
+    end = monotonic() + LET_GO_S
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            if monotonic() > end:
+                raise UserError(f"{folder}: another latexocr is writing there now. Wait for it, or give another --out."
+                                ) from e
+            sleep(0.05)

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from latexocr.bench.folder import Run, alone, claim, fingerprint, read_runs, timed
+from latexocr.bench.folder import Run, claim, fingerprint, read_runs, timed
 from latexocr.bench.run import Deferred, Recorded, covered, paired, predict, record
 from latexocr.errors import UserError
+from latexocr.provenance import alone
 from latexocr.records import Prediction, Sample, failure, read_predictions, write_predictions
 
 

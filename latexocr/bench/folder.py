@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from time import monotonic, sleep, time
+from time import time
 from typing import Any
 
 from latexocr import provenance
@@ -25,8 +23,6 @@ from latexocr.provenance import write_text
 from latexocr.reading.inputs import resolve
 from latexocr.records import Sample
 
-LET_GO_S = 1.0
-"""Seconds that a folder is waited for."""
 EDGE = 1 << 20
 """Bytes read from either end of each file of a model folder: trained weights differ there; 50 GB need not be read."""
 
@@ -142,32 +138,3 @@ def timed(folder: Path, column: str, speed: Callable[[], Mapping[str, Any] | Non
 def _store(folder: Path, runs: Mapping[str, Run]) -> None:
     text = json.dumps({name: asdict(run) for name, run in runs.items()}, indent=2, ensure_ascii=False)
     write_text(folder / "run.json", text + "\n")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Refuse a folder that another process is writing to. (Windows has no such lock, and goes without.)"""
-    if sys.platform == "win32":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(handle, folder)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int, folder: Path) -> None:
-    """Lock a folder. What was killed a moment ago may hold it for another: a program that it had just started."""
-    import fcntl
-
-    end = monotonic() + LET_GO_S
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            if monotonic() > end:
-                raise UserError(f"{folder}: another latexocr is writing there now. Wait for it, or give another --out."
-                                ) from e
-            sleep(0.05)

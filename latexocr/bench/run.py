@@ -13,8 +13,9 @@ from pathlib import Path
 
 from latexocr.bench.cost import Stopwatch
 from latexocr.bench.each import read_each
-from latexocr.bench.folder import Run, alone, claim, timed
+from latexocr.bench.folder import Run, claim, timed
 from latexocr.errors import UserError
+from latexocr.provenance import alone
 from latexocr.reading import Reader
 from latexocr.reading.latency import Latency
 from latexocr.records import Prediction, Sample, mend, read_predictions, write_predictions

@@ -23,10 +23,10 @@ import numpy as np
 
 from latexocr.bench.answered import Answered, hashed
 from latexocr.bench.each import read_each
-from latexocr.bench.folder import Run, alone, claim, read_runs, timed
+from latexocr.bench.folder import Run, claim, read_runs, timed
 from latexocr.bench.page import render
 from latexocr.errors import UserError
-from latexocr.provenance import write_text
+from latexocr.provenance import alone, write_text
 from latexocr.reading import Reader
 from latexocr.records import Prediction, Sample, append, json_line, mend, stream_predictions
 

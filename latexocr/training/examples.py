@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,20 +63,34 @@ def material(samples: Sequence[Sample], config: TrainConfig) -> Material:
 
 
 def usable(made: Material, config: TrainConfig, tokenizer: Any) -> list[Example]:
-    """The samples that can be learned from, formulas spelled as wanted. Raises UserError where there are none."""
+    """The samples that can be learned from, formulas spelled as wanted; why others cannot is said on stderr.
+
+    Raises UserError where there are none.
+    """
     from latexocr.latex.canonical import Level, canonical
 
-    there = []
+    own = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    found, without = [], Counter()
     for sample, picture in zip(made.samples, made.pictures):
         latex = formula(sample.latex or "")
         latex = canonical(latex, Level.SYNTAX) if config.spelling == "canonical" else latex
-        if latex and isinstance(picture, Prepared):
-            there.append(Example(sample.id, picture, latex))
-    tokens = tokenizer([example.latex for example in there], add_special_tokens=False)["input_ids"] if there else []
-    found = [example for example, ids in zip(there, tokens) if len(ids) <= config.max_tokens]
+        tokens = tokenizer(latex, add_special_tokens=False)["input_ids"]
+        if not isinstance(picture, Prepared):
+            without["a picture that cannot be read"] += 1
+        elif not latex:
+            without["no formula"] += 1
+        elif len(tokens) > config.max_tokens:
+            without[f"a formula of more than {config.max_tokens} tokens"] += 1
+        elif own & set(tokens):
+            without["a formula with one of the model's own tokens in it"] += 1
+        else:
+            found.append(Example(sample.id, picture, latex))
+    reasons = ", ".join(f"{count} with {reason}" for reason, count in without.items())
     if not found:
-        raise UserError(f"None of {len(made.samples)} samples can be learned from: each needs a picture that can be "
-                        f"read and a formula of at most {config.max_tokens} tokens.")
+        raise UserError(f"None of {len(made.samples)} samples can be learned from{': ' * bool(reasons)}{reasons}. Each "
+                        f"needs a picture that can be read and a formula of at most {config.max_tokens} tokens.")
+    if reasons:
+        _say_once(f"{sum(without.values())} of {len(made.samples)} samples are left out: {reasons}.")
     return found
 
 
@@ -86,6 +101,12 @@ def overlap(watched: Sequence[Sample], learned: Sequence[Sample]) -> dict[str, A
     if not watched:
         return None
     found = compare(watched, learned)
-    if found.contaminated and os.environ.get("RANK", "0") == "0":  # Of several processes, one says it.
-        print(f"latexocr: the loss on eval_data will be too good: {found.sentence()}", file=sys.stderr)
+    if found.contaminated:
+        _say_once(f"the loss on eval_data will be too good: {found.sentence()}")
     return {"sentence": found.sentence(), "contaminated": found.contaminated, **found.counts}
+
+
+def _say_once(text: str) -> None:
+    """A line on stderr, by one of several processes."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"latexocr: {text}", file=sys.stderr)

@@ -39,7 +39,7 @@ from latexocr.reading.local import (
 )
 from latexocr.records import Sample
 from latexocr.training.flat import for_vllm
-from latexocr.training.record import RUN
+from latexocr.training.record import RUN, room
 
 CHECKED = 50
 """Pictures on which adapter and export must give the same answers."""
@@ -74,14 +74,17 @@ def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is already there. Give another folder, or remove it first.")
     if not (adapter / "adapter_config.json").is_file():
-        raise UserError(f"{adapter}: no adapter in it (no adapter_config.json). Give the folder that training wrote.")
+        advice = ("Its training has not ended: give that command again." if (adapter / RUN).is_file()
+                  else "Give the folder that training wrote.")
+        raise UserError(f"{adapter}: no adapter in it (no adapter_config.json). {advice}")
     pictures = _pictures(adapter, samples)
     base = base_folder(adapter, download=download)
     half = out.with_name(out.name + ".part")
     shutil.rmtree(half, ignore_errors=True)
     try:
-        parity, answers = _write(adapter, base, half, pictures, dtype=dtype, shard_size=shard_size, download=download,
-                                 trust_remote_code=trust_remote_code)
+        with room(_made(half)):
+            parity, answers = _write(adapter, base, half, pictures, dtype=dtype, shard_size=shard_size,
+                                     download=download, trust_remote_code=trust_remote_code)
         _compare(half, pictures, answers, dtype=dtype, trust_remote_code=trust_remote_code)
         record = {**provenance.start(), "adapter": str(adapter), "base": str(base), "dtype": dtype,
                   "pictures": len(pictures), **asdict(parity)}
@@ -92,6 +95,14 @@ def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
     finally:
         shutil.rmtree(half, ignore_errors=True)
     return out
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as e:
+        raise UserError(f"{folder}: cannot be made ({e.strerror or e}). Give another folder.") from e
+    return folder
 
 
 def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, dtype: str, shard_size: str,

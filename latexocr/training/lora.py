@@ -8,7 +8,8 @@ to say.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import time
@@ -20,7 +21,7 @@ from latexocr.reading.inputs import copy_processor, load_processor, model_type, 
 from latexocr.reading.local import end_tokens
 from latexocr.records import Sample
 from latexocr.training import engines, examples, memory, record, watch
-from latexocr.training.collate import Collator, positions_of
+from latexocr.training.collate import Collator, Example, positions_of
 from latexocr.training.settings import NOT_SETTINGS, TrainConfig, refuse_odd
 from latexocr.training.trainer import Plan, trainer_of
 from latexocr.training.trial import Trial
@@ -46,49 +47,56 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
     processor = load_processor(base, trust_remote_code=config.trust_remote_code)
     learned = examples.usable(made[0], config, processor.tokenizer)
     watched = examples.usable(made[1], config, processor.tokenizer) if eval_samples else []
-    claim = _claim(config, settings, {
-        "backend": engine, "base": str(base), "n": len(learned), "n_eval": len(watched),
-        "left_out": len(samples) - len(learned), "overlap": examples.overlap(eval_samples, samples)})
-    if claim.finished:
-        return config.out
-    model = engines.with_adapter(engine, base, config, processor)
+    if config.batch > max(len(learned), TrainConfig.batch):
+        raise UserError(f"--batch is {config.batch}, and there are {len(learned)} pictures to learn from. Give a batch "
+                        f"of at most {max(len(learned), TrainConfig.batch)}.")
+    facts = {"backend": engine, "base": str(base), "n": len(learned), "n_eval": len(watched),
+             "left_out": len(samples) - len(learned), "overlap": examples.overlap(eval_samples, samples)}
+    with _claimed(config, settings, facts) as claim, record.room(config.out):
+        if not claim.finished:
+            _learn(config, engine, base, processor, (learned, watched), (samples, eval_samples), claim.checkpoint)
+    return config.out
+
+
+@contextmanager
+def _claimed(config: TrainConfig, settings: dict[str, Any], facts: dict[str, Any]) -> Iterator[record.Claim]:
+    """The folder, this run's alone, claimed once for all its processes."""
+    import torch
+    from accelerate import PartialState
+
+    state = PartialState(cpu=config.device == "cpu" or not torch.cuda.is_available())
+    with record.alone(config.out) if state.is_main_process else nullcontext():
+        if state.is_main_process:
+            claim = record.claim(config.out, {**settings, "processes": state.num_processes})
+            if not claim.finished:
+                record.note(config.out, facts)
+        state.wait_for_everyone()
+        yield claim if state.is_main_process else record.claimed(config.out)
+
+
+def _learn(config: TrainConfig, engine: str, base: Path, processor: Any, made: tuple[list[Example], list[Example]],
+           given: tuple[list[Sample], list[Sample]], checkpoint: Path | None) -> None:
+    """Train, from a checkpoint on where there is one, and write the adapter. `made`, `given`: learned, and watched."""
+    with memory.for_weights(base, config):
+        model = engines.with_adapter(engine, base, config, processor)
     ends, prompt = end_tokens(model, processor), prompt_text(config.prompt)
-    collator = Collator(processor, [*learned, *watched], ends, prompt, positions_of(model.get_base_model()))
-    trial = Trial.of(eval_samples, samples, processor, ends, prompt, engines.reading_mode(engine, config))
-    trainer = trainer_of(model, collator, Plan.of(collator, config, len(learned)), config, engine, trial)
+    collator = Collator(processor, [*made[0], *made[1]], ends, prompt, positions_of(model.get_base_model()))
+    trial = Trial.of(given[1], given[0], processor, ends, prompt, engines.reading_mode(engine, config))
+    trainer = trainer_of(model, collator, Plan.of(collator, config, len(made[0])), config, engine, trial)
     started = time()
-    if not _ran(trainer, claim.checkpoint):
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        short = False
+    except (RuntimeError, MemoryError) as e:
+        if not memory.is_short(e):
+            raise
+        short = True  # Told outside, where nothing holds what the failed step had made.
+    if short:
         raise UserError(memory.advice(trainer, collator, config))
     if trainer.is_world_process_zero():
         _save(trainer.accelerator.unwrap_model(trainer.model), base, config)
         record.finish(config.out, {"seconds": round(time() - started, 1), **_outcome(trainer.state)})
     trainer.accelerator.wait_for_everyone()
-    return config.out
-
-
-def _claim(config: TrainConfig, settings: dict[str, Any], facts: dict[str, Any]) -> record.Claim:
-    """The folder, claimed once for all processes of the run."""
-    import torch
-    from accelerate import PartialState
-
-    state = PartialState(cpu=config.device == "cpu" or not torch.cuda.is_available())
-    if state.is_main_process:
-        claim = record.claim(config.out, {**settings, "processes": state.num_processes})
-        if not claim.finished:
-            record.note(config.out, facts)
-    state.wait_for_everyone()
-    return claim if state.is_main_process else record.claimed(config.out)
-
-
-def _ran(trainer: Any, checkpoint: Path | None) -> bool:
-    """Whether the training came to its end; False where a GPU's memory did not suffice, all of it free again."""
-    import torch
-
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError:
-        return False
-    return True
 
 
 def _outcome(state: Any) -> dict[str, Any]:

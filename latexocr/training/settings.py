@@ -103,6 +103,8 @@ BOUNDS = {"rank": (1, None), "alpha": (1, None), "batch": (1, None), "accumulati
           "save_steps": (1, None), "max_tokens": (0, None), "workers": (0, None), "learning_rate": (0, None),
           "weight_decay": (0, None), "epochs": (0, None), "warmup": (0, 1), "dropout": (0, 1), "held_out": (0, 1)}
 """Least and greatest value of a field; None: no such bound."""
+POSITIVE = ("learning_rate", "epochs")
+"""Fields whose least value would teach nothing."""
 
 
 def refuse_odd(config: TrainConfig) -> None:
@@ -112,3 +114,5 @@ def refuse_odd(config: TrainConfig) -> None:
         if value is not None and not (value >= least and (most is None or value <= most)):
             expected = f"at least {least}" if most is None else f"{least} to {most}"
             raise UserError(f"--{name.replace('_', '-')} is {value}; expected {expected}.")
+        if name in POSITIVE and not value > least:
+            raise UserError(f"--{name.replace('_', '-')} is {value}; expected more than {least}.")

@@ -69,7 +69,7 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
     workers = config.workers if config.workers is not None else min(8, cores() - 1) if on_gpu else 0
     bf16 = on_gpu and torch.cuda.is_bf16_supported()
     arguments = SFTConfig(
-        output_dir=str(config.out / "checkpoints"), seed=config.seed, data_seed=config.seed,
+        output_dir=str(config.out.resolve() / "checkpoints"), seed=config.seed, data_seed=config.seed,
         report_to=config.log_to, disable_tqdm=True, ddp_find_unused_parameters=False,
         learning_rate=config.learning_rate, lr_scheduler_type=config.schedule, warmup_steps=config.warmup,
         weight_decay=config.weight_decay, optim=_optimizer(config.optimizer, on_gpu), max_steps=plan.steps,
@@ -79,7 +79,7 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
         # Unsloth brings its own checkpointing with the model.
         gradient_checkpointing=config.gradient_checkpointing and engine == "peft",
         save_strategy="steps", save_steps=config.save_steps, save_total_limit=2,
-        logging_steps=LOG_STEPS, logging_first_step=True,
+        logging_steps=LOG_STEPS, logging_first_step=True, logging_nan_inf_filter=False,
         eval_strategy="steps" if plan.watched else "no", eval_steps=config.save_steps,
         load_best_model_at_end=bool(plan.watched), metric_for_best_model="eval_standing", greater_is_better=False,
         prediction_loss_only=True, dataloader_num_workers=workers, dataloader_pin_memory=on_gpu,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ def watched(trainer: type, trial: Trial, pictures_a_step: int) -> type:
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             if "loss" in logs:
+                refuse_diverged(logs["loss"], self.state.global_step)
                 now, (since, step) = (time(), self.state.global_step), self.marked
                 if since and now[1] > step:
                     logs["pictures_per_s"] = round((now[1] - step) * pictures_a_step / (now[0] - since), 1)
@@ -55,6 +57,13 @@ def watched(trainer: type, trial: Trial, pictures_a_step: int) -> type:
             super().log(logs, start_time)
 
     return Watched
+
+
+def refuse_diverged(loss: float, step: int) -> None:
+    """Raise a UserError where the loss is no number any more: nothing that comes after it could be one."""
+    if not math.isfinite(loss):
+        raise UserError(f"The loss is {loss} by step {step}: what was learned is lost. Give a lower --learning-rate "
+                        "or a longer --warmup, and another --out.")
 
 
 def callbacks(path: Path, trial: Trial) -> list[Any]:
