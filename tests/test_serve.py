@@ -26,6 +26,8 @@ from latexocr.cli.serve import Serve, command_line, curl, digest, environment, f
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
 from latexocr.reading.guard.latexocr_guard import LARGEST_BODY, Guard
+from latexocr.reading.local import pick_dtype
+from latexocr.reading.processes import cores
 from latexocr.reading.served import ServedReader
 from latexocr.reading.server import reason, running, wait_until_healthy
 from latexocr.records import Sample
@@ -194,6 +196,7 @@ def test_settings_that_a_server_is_started_with(tiny_model):
     value = dict(itertools.pairwise(words))
     assert json.loads(value["--limit-mm-per-prompt"]) == {"image": 1, "video": 0}
     assert (value["--model"], value["--host"], value["--port"]) == (str(tiny_model), "127.0.0.1", "81")
+    assert value["--dtype"] == pick_dtype("auto", "cpu")
     assert "--no-enable-prefix-caching" in words and KEY not in " ".join(words)
     gpu = command_line(tiny_model, Serve("m"), 81, cpu=False)
     assert gpu[:4] == ["-m", "vllm.entrypoints.cli.main", "serve", str(tiny_model)] and "--model" not in gpu
@@ -203,6 +206,15 @@ def test_the_key_is_in_the_environment_alone(tiny_model):
     options = Serve("m", api_key=KEY)
     assert environment(options, tiny_model, cpu=True)["VLLM_API_KEY"] == KEY
     assert KEY not in repr(options)
+
+
+@pytest.mark.parametrize(("set", "cpu", "expected"), [
+    (None, True, str(max(1, cores() - 1))), ("7", True, "7"), (None, False, None), ("7", False, "7")])
+def test_a_core_is_left_to_what_takes_requests(tiny_model, monkeypatch, set, cpu, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if set:
+        monkeypatch.setenv("OMP_NUM_THREADS", set)
+    assert environment(Serve("m"), tiny_model, cpu=cpu).get("OMP_NUM_THREADS") == expected
 
 
 @pytest.mark.parametrize(("options", "message"), [
@@ -266,11 +278,14 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Iterator[Served]:
-    """The embedded model, served on this machine's CPU as a user would; afterwards nothing of it may run."""
+    """The embedded model, served on this machine's CPU as a user would; afterwards nothing of it may run.
+
+    In float32: where sums are rounded to 16 bits, two orders of summing may choose another of two equal tokens.
+    """
     if not SERVE_PYTHON.exists() or subprocess.run([SERVE_PYTHON, "-c", "import vllm"], capture_output=True).returncode:
         pytest.skip("no vLLM in .venv-serve: `make test` installs it")
     errors = tmp_path_factory.mktemp("serve") / "stderr"
-    command = [sys.executable, "-m", "latexocr.cli", "serve", "builtin", "--port", "0", "--", "--max-num-seqs", "8"]
+    command = [sys.executable, "-m", "latexocr.cli", "serve", "builtin", "--port", "0", "--", "--dtype", "float32"]
     with errors.open("w") as stderr:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT,
                                    env=os.environ | {"VLLM_API_KEY": KEY, "PYTHON": str(SERVE_PYTHON)})
@@ -279,6 +294,8 @@ def served(tmp_path_factory) -> Iterator[Served]:
         pytest.fail(f"no server: {errors.read_text()[-3000:]}")
     group = groups_of(process.pid)
     assert len(group) > 2, "a server, its engine and its watch"
+    names = [Path(f"/proc/{pid}/comm").read_text() for pid in group]
+    assert not any("Worker" in name for name in names), "on a CPU the engine computes by itself"
     yield Served(url, line, process, errors)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
@@ -296,11 +313,12 @@ def groups_of(parent: int) -> list[int]:
 
 
 @pytest.mark.serve
-def test_a_served_model_answers_as_the_one_in_this_process(served):
+def test_a_served_model_answers_200_pictures_as_the_one_in_this_process(served):
     from latexocr.reading.local import load_model
 
     pictures = sorted(path for path in (ROOT / "examples").iterdir() if path.suffix in (".png", ".jpg"))
-    given = [Sample(path.name, path) for path in pictures] + drawn(5, alphabet="0123456789abcxyz+-=", longest=9, seed=4)
+    given = [Sample(path.name, path) for path in pictures]
+    given += drawn(200 - len(given), alphabet="0123456789abcxyz+-=", longest=9, seed=4)
     config = GenerateConfig(max_tokens=128)
     there = list(ServedReader(served.url, config=config, api_key=KEY).read(given))
     here = list(load_model("builtin", device="cpu", dtype="float32", config=config).read(given))

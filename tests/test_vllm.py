@@ -29,7 +29,7 @@ def lazily():
         names.append(sample.id)
         yield sample
 if __name__ == "__main__":
-    model = LatexOCRModel.load("builtin", engine="vllm", config=GenerateConfig(max_tokens=128))
+    model = LatexOCRModel.load("builtin", engine="vllm", dtype="float32", config=GenerateConfig(max_tokens=128))
     first = next(model.read(lazily()))  # and no more: what was asked for is given up
     write_predictions(Path(sys.argv[1]), model.read(lazily()))
 """
@@ -56,8 +56,10 @@ def test_what_vllm_cannot_do_is_one_line(tmp_path):
         load_model("builtin", device="cuda")
 
 
-def test_float32_on_a_cpu_and_what_the_model_has_elsewhere(tiny_model):
-    assert engine_options(tiny_model, cpu=True)["dtype"] == "float32"
+@pytest.mark.parametrize(("amx", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_the_numbers_of_transformers_on_a_cpu_and_what_the_model_has_elsewhere(tiny_model, monkeypatch, amx, dtype):
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    assert engine_options(tiny_model, cpu=True)["dtype"] == dtype
     assert engine_options(tiny_model, cpu=False)["dtype"] == "auto"
 
 
@@ -95,7 +97,7 @@ def test_answers_of_vllm_are_those_of_transformers(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == ""  # where results stand
     there = read_predictions(out)
-    here = list(LatexOCRModel.load("builtin", device="cpu", config=GenerateConfig(max_tokens=128))
+    here = list(LatexOCRModel.load("builtin", device="cpu", dtype="float32", config=GenerateConfig(max_tokens=128))
                 .read(Sample(path.name, path) for path in paths))
     told = [[(p.id, p.reply, p.tokens, p.stop, p.error) for p in side] for side in (there, here)]
     assert told[0] == told[1]

@@ -156,17 +156,20 @@ def _flag(name: str, value: Any) -> list[str]:
 def environment(options: Serve, folder: Path, *, cpu: bool) -> dict[str, str]:
     """The server's environment. Its key is there and not on its command line, which everybody can see.
 
-    What our client is to know of the model, the guard says from there (`reading/guard`).
+    What our client is to know of the model, the guard says from there (`reading/guard`). On a CPU one core is left to
+    what takes requests and pictures in, unless OMP_NUM_THREADS is set.
     """
     from latexocr.reading import guard
     from latexocr.reading.confidence import read_calibration
+    from latexocr.reading.processes import cores
     from latexocr.reading.vllm import environment as chosen
 
     path = [str(Path(guard.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     key = {"VLLM_API_KEY": options.api_key} if options.api_key else {}
     calibration = read_calibration(folder)
     about = {"LATEXOCR_SERVED": json.dumps({"calibration": asdict(calibration) if calibration else None})}
-    return os.environ | chosen(cpu=cpu, download=options.download) | key | about | {
+    threads = {"OMP_NUM_THREADS": str(max(1, cores() - 1))} if cpu else {}
+    return threads | os.environ | chosen(cpu=cpu, download=options.download) | key | about | {
         "PYTHONPATH": os.pathsep.join(path)}
 
 
@@ -189,7 +192,7 @@ def curl(url: str, *, key: bool) -> str:
 
     request = {"model": NAME, "messages": openai_messages(conversation(prepare(example.picture())))}
     bearer = '-H "Authorization: Bearer $OPENAI_API_KEY" ' if key else ""
-    return (f"curl -sS {url}/v1/chat/completions -H 'Content-Type: application/json' {bearer}"
+    return (f"curl -sS --noproxy '*' {url}/v1/chat/completions -H 'Content-Type: application/json' {bearer}"
             f"-d {shlex.quote(json.dumps(request))}")
 
 

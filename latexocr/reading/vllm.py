@@ -23,7 +23,7 @@ from latexocr.reading.conversation import conversation, prompt_names, prompt_tex
 from latexocr.reading.decoding import loop_end
 from latexocr.reading.ernie_vllm import question, trusted
 from latexocr.reading.inputs import adds_special_tokens, load_processor, model_type, render, resolve, tuned_with
-from latexocr.reading.local import answered, prepared
+from latexocr.reading.local import answered, pick_dtype, prepared
 from latexocr.records import Prediction, Sample, failure
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ def engine_options(folder: Path, *, cpu: bool) -> dict[str, Any]:
     """What vLLM is told, in this process and as a server: one picture, a short context, nothing kept for later.
 
     A picture is read once, and comes before everything else in its prompt: neither a prefix nor a processed picture is
-    ever asked for again. On a CPU, float32 as in transformers, and no compiling, which takes minutes.
+    ever asked for again. On a CPU, the numbers that transformers reads in there, and no compiling, which takes minutes.
     """
     return {"model": str(folder), "max_model_len": CONTEXT, "limit_mm_per_prompt": {"image": 1, "video": 0},
             "enable_prefix_caching": False, "mm_processor_cache_gb": 0,
-            "dtype": "float32" if cpu else "auto", "enforce_eager": cpu}
+            "dtype": pick_dtype("auto", "cpu") if cpu else "auto", "enforce_eager": cpu}
 
 
 def gpu_share(folder: Path, total: int) -> float:
@@ -96,14 +96,19 @@ def gpu_share(folder: Path, total: int) -> float:
 
 
 def environment(*, cpu: bool, download: bool = False) -> dict[str, str]:
-    """Variables under which vLLM starts, unless they are set: no reports about its use, no hub, threads unbound."""
+    """Variables under which vLLM starts, unless they are set: no reports about its use, no hub, threads unbound.
+
+    On a CPU the model is computed in the process of the engine: in one beside it, as vLLM has it unless threads are
+    unbound, each token is handed over by processes that spin while they wait, on the cores that compute.
+    """
     chosen = {"VLLM_NO_USAGE_STATS": "1", "VLLM_MAX_IMAGE_PIXELS": str(MOST_PIXELS)}
     if not download:
         chosen["HF_HUB_OFFLINE"] = "1"
     if cpu:
         # Bound to cores, its threads would share one of two with whatever else was bound there; 1 GB is 170,000 tokens
         # of the embedded model.
-        chosen |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}
+        chosen |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1",
+                   "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
     return {name: value for name, value in chosen.items() if name not in os.environ}
 
 
@@ -123,9 +128,8 @@ def load_model(path: str | Path, *, device: str = "auto", dtype: str = "auto",
     build = find_build(sys.executable)
     # Its remarks would stand among the results; in one process, what goes wrong is raised here.
     quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_LOGGING_STREAM": "ext://sys.stderr"}
-    alone = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"} if build.cpu else {}
     os.environ |= environment(cpu=build.cpu, download=download)
-    os.environ |= {name: value for name, value in {**quiet, **alone}.items() if name not in os.environ}
+    os.environ |= {name: value for name, value in quiet.items() if name not in os.environ}
     processor = load_processor(folder, trust_remote_code=trust_remote_code)
     text = question(folder, render(processor, conversation(None, prompt=prompt_text(
         config.prompt or tuned_with(folder) or prompt_names(model_type(folder))[0])), ask=True))
