@@ -33,8 +33,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 600
 
     def __init__(self, answer: Callable[[dict, int], Answer | Habit | None], models: list[str] | Answer | None = None,
-                 port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+                 port: int = 0, host: str = "127.0.0.1") -> None:
+        super().__init__((host, port), Handler)
         self.answer, self.models = answer, ["m"] if models is None else models
         self.requests: list[dict] = []
         self.keys: list[str | None] = []

@@ -72,6 +72,12 @@ def test_nobody_there():
         prepare(Web(f"http://127.0.0.1:{free_port()}/a.png"))
 
 
+def test_a_proxy_that_needs_a_package_is_one_line(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"cannot be fetched .*SOCKS proxy"):
+        prepare(Web("http://nowhere.invalid/a.png"))
+
+
 @pytest.mark.parametrize("url", ["http://", "http://[::1", "http://\x00/"])
 def test_no_url(url):
     with pytest.raises(UserError, match="cannot be fetched"):

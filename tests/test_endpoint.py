@@ -13,7 +13,7 @@ from servers import Server, dripping, endless, free_port, half, reset, said, ser
 from test_served import picture, sent_picture
 
 from latexocr.errors import UserError
-from latexocr.reading import GenerateConfig, served
+from latexocr.reading import GenerateConfig, endpoint, served
 from latexocr.reading.endpoint import Retry, seconds
 from latexocr.reading.images import prepare
 from latexocr.reading.served import ServedReader
@@ -158,6 +158,16 @@ def test_a_server_that_does_not_come_back_ends_the_run_with_what_was_answered():
         given += ServedReader(server.url, retry=QUICK, config=GenerateConfig(batch_size=1)).read(
             Sample(f"s{i}", picture()) for i in range(30))
     assert "\n" not in str(e.value)
+
+
+def test_a_server_that_is_waited_for_is_named_once(monkeypatch, capsys):
+    monkeypatch.setattr(endpoint, "SAID_AFTER_S", 0.15)
+    patient = Retry(tries=2, first_wait_s=0.02, longest_wait_s=0.04, lost_s=30)
+    with serving(Server(lambda _, number: said("x") if number % 40 == 30 else (429, {"error": "full"}, {}))) as server:
+        assert [p.latex for p in read(server, 2, retry=patient, batch_size=1)] == ["x", "x"]
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2 and all(line.startswith(f"latexocr: {server.url}/ has given no answer for") for line in told)
+    assert all("full" in line and line.endswith("It is waited for, 30 s at most.") for line in told)
 
 
 @pytest.mark.parametrize("answer", [

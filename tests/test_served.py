@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -172,6 +173,37 @@ def test_server_away(url, message):
     with pytest.raises(UserError, match=message) as e:
         list(ServedReader(url).read(samples(1)))
     assert "\n" not in str(e.value) and "secret" not in str(e.value)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
+@pytest.mark.parametrize("proxy", ["http", "socks5", "nonsense"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_proxy_leads_to_this_machine(serve, monkeypatch, variable, proxy, host):
+    monkeypatch.setenv(variable, f"{proxy}://127.0.0.1:9")
+    url = serve(lambda *_: said("x")).url.replace("127.0.0.1", host)
+    assert [p.latex for p in ServedReader(url).read(samples(1))] == ["x"]
+
+
+@pytest.mark.parametrize(("proxy", "message"), [
+    ("http://127.0.0.1:9", "No server answers at http://gpu.invalid"), ("socks5://127.0.0.1:9", "put gpu.invalid into"),
+    ("nonsense://127.0.0.1:9", "put gpu.invalid into"),
+])
+def test_a_proxy_that_cannot_be_used_is_one_line(monkeypatch, proxy, message):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UserError, match=message) as e:
+        list(ServedReader("http://gpu.invalid/v1").read(samples(1)))
+    assert "\n" not in str(e.value)
+
+
+def test_a_server_at_an_ipv6_address(serve):
+    class Six(Server):
+        address_family = socket.AF_INET6
+
+        def __init__(self, answer: Callable) -> None:
+            super().__init__(answer, host="::1")
+
+    with serving(Six(lambda *_: said("x"))) as server:
+        assert [p.latex for p in ServedReader(f"http://[::1]:{server.server_port}/v1").read(samples(1))] == ["x"]
 
 
 @pytest.mark.parametrize(("models", "name", "expected"), [

@@ -72,7 +72,7 @@ class Web:
                     if len(content) > LARGEST_PICTURE or time.monotonic() > end:
                         raise UserError(f"{self.url}: more than {LARGEST_PICTURE >> 20} MiB or {LONGEST_S:g} s; this "
                                         "is no picture of a formula.")
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as e:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, ImportError) as e:  # (of a proxy that needs a package)
             raise UserError(f"{self.url}: cannot be fetched ({type(e).__name__} {e}).") from e
         return _picture(bytes(content), self.url)
 

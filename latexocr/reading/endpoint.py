@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ LARGEST_ANSWER = 1 << 24
 """Bytes: what goes on for longer is no answer."""
 LONGEST_ASKED_WAIT_S = 600.0
 """A `Retry-After` of more seconds is not waited for in full."""
+SAID_AFTER_S = 10.0
+"""Seconds without any answer after which the user is told that the server is waited for."""
 NOT_THE_PICTURE = (401, 403, 404, 405)
 """Refusals that would meet every picture: the key, the address or the model's name is wrong."""
 
@@ -83,6 +86,8 @@ class Endpoint:
         self._numbers = count(random.randrange(1 << 16))  # Of connections; each process begins with another server.
         self._lock = Lock()
         self._answered, self._strikes = time.monotonic(), 0
+        self._told = 0.0
+        """When the answer came before the silence that the user was told of last."""
 
     @property
     def _client(self) -> httpx.Client:
@@ -141,9 +146,15 @@ class Endpoint:
     def _give_up_in_time(self, error: Exception) -> None:
         with self._lock:
             away = time.monotonic() - self._answered
+            tell = away > SAID_AFTER_S and self._told != self._answered
+            if tell:
+                self._told = self._answered
         if away > self._retry.lost_s:
             raise UserError(f"{self._client.base_url} has given no answer for {away:.0f} s ({error}). Once it does, "
                             "the same command continues.") from error
+        if tell:
+            print(f"latexocr: {self._client.base_url} has given no answer for {away:.0f} s ({error}). It is waited "
+                  f"for, {self._retry.lost_s:.0f} s at most.", file=sys.stderr, flush=True)
 
     def _strike(self, error: Exception) -> None:
         """Count a picture without an answer. Raises UserError where there were too many in a row."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import ipaddress
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -130,19 +131,17 @@ class ServedReader:
         client = partial(
             httpx.Client, verify=verify, headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
             timeout=httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s)))
-        for given in self._addresses:
+        addresses = [_address(given) for given in self._addresses]
+
+        def connect(number: int) -> httpx.Client:
+            address = addresses[number % len(addresses)]
             try:
-                with client(base_url=given) as made:
-                    address = made.base_url
-                if address.scheme not in ("http", "https"):
-                    raise ValueError("its protocol is neither http nor https")
-            except (httpx.InvalidURL, ValueError) as e:
-                raise UserError(f"{given}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
-            if address.userinfo:
-                raise UserError(f"An address with a password in it ends up in records of runs. Give http://"
-                                f"{address.netloc.decode()}{address.path}, and the server's key in the "
-                                "environment variable OPENAI_API_KEY.")
-        return lambda number: client(base_url=self._addresses[number % len(self._addresses)])
+                return client(base_url=address, trust_env=not _is_here(address.host))
+            except (ImportError, ValueError) as e:
+                raise UserError(f"{address}: the proxy of the environment (HTTP_PROXY, ALL_PROXY) cannot be used ({e}) "
+                                f"Unset it, or put {address.host} into NO_PROXY.") from e
+
+        return connect
 
     def _model_name(self, client: httpx.Client) -> str:
         """The model to ask for. Raises UserError where no server answers, or none or several models could be meant."""
@@ -195,6 +194,31 @@ class ServedReader:
                 self._asks_probabilities = False
                 return answer
         return endpoint.ask(request)
+
+
+def _address(given: str) -> httpx.URL:
+    """The address of a server. Raises UserError where it is none, or has a password in it."""
+    import httpx
+
+    try:
+        address = httpx.URL(given)
+        if address.scheme not in ("http", "https"):
+            raise ValueError("its protocol is neither http nor https")
+    except (httpx.InvalidURL, ValueError) as e:
+        raise UserError(f"{given}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
+    if address.userinfo:
+        raise UserError(f"An address with a password in it ends up in records of runs. Give http://"
+                        f"{address.netloc.decode()}{address.path}, and the server's key in the "
+                        "environment variable OPENAI_API_KEY.")
+    return address
+
+
+def _is_here(host: str) -> bool:
+    """Whether a server is on this machine, where no proxy of the environment leads to."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _begin(reader: ServedReader, calibration: Calibration | None, slots: Slots, latency: Latency
