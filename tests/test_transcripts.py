@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -198,6 +199,25 @@ def test_one_picture_that_fails_prints_nothing_into_the_pipe(fake, place, capsys
     Path("broken.png").write_bytes(b"")
     assert run("broken.png") == 1
     assert capsys.readouterr() == ("", "latexocr: broken.png: not a picture\n")
+
+
+@pytest.mark.parametrize("words", [["in/a.png"], ["in", "--out", "o"]])
+def test_a_full_disk_behind_standard_output_is_one_line_and_loses_nothing(fake, place, monkeypatch, capsys, words):
+    with open("/dev/full", "w", buffering=1) as full, monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", full)
+        code = run(*words)
+        with contextlib.suppress(OSError):
+            full.close()
+    assert code == 2
+    assert capsys.readouterr().err == "latexocr: Standard output cannot be written to (No space left on device).\n"
+    if "o" in words:
+        assert ids(Path("o")) == ["a.png"]  # what was read before it was shown
+
+
+def test_a_name_is_one_field_of_one_line(fake, place, capsys):
+    os.rename("in/b.png", "in/b\tc\nd.png")
+    assert run("in", "--out", "o") == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("b\\tc\\nd.png\tx_{")
 
 
 def test_lists_give_what_they_name(fake, place, capsys):

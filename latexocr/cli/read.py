@@ -117,7 +117,8 @@ class _Shown:
     def with_name(self, prediction: Prediction) -> None:
         """A line: name, tab, formula."""
         if self._is_sure(prediction):
-            _print(f"{prediction.id}\t{' '.join(wrapped(prediction.latex, self._wrap).split())}")
+            name = prediction.id.translate({9: r"\t", 10: r"\n", 13: r"\r"})
+            _print(f"{name}\t{' '.join(wrapped(prediction.latex, self._wrap).split())}")
 
     def plainly(self, prediction: Prediction) -> None:
         """The formula and nothing else, for a pipe."""
@@ -139,8 +140,13 @@ class _Shown:
 
 
 def _print(line: str) -> None:
-    """A line on stdout; half a character, which no terminal takes, is spelled out."""
-    print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
+    """A line on stdout; half a character, which no terminal takes, is spelled out. Raises UserError."""
+    try:
+        print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
+    except BrokenPipeError:  # Whoever reads has seen enough: the end of the program.
+        raise
+    except OSError as e:
+        raise UserError(f"Standard output cannot be written to ({e.strerror}).") from e
 
 
 def _say(what: str) -> None:
