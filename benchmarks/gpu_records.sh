@@ -6,11 +6,12 @@
 # packages of TRAIN_PATH; SERVE_PYTHON has vLLM, and is started with those of SERVE_PATH alone. Parts of one GPU:
 #   one:     all ways of reading, a server started in three ways, the 3 B shape; OUT/way says the fastest way that
 #            answers as transformers does (9 min)
-#   many:    MANY (8) servers, then FEW (4) (6 min)
+#   many:    MANY (8) servers, then FEW (4; 0: none) (6 min)
 #   encoder: a fourth way of starting, the picture's tower in graphs too (4 min)
-#   train:   speed of training, full-size shapes (10 min);  notebook: the speed of its recipe (4 min)
+#   speed, cudnn, notebook: of training by our recipe, with cuDNN's attention, by the notebook's recipe (4 min each)
+#   engines: ERNIE, tiny, through PEFT and Unsloth (4 min);  shapes_ernie, shapes_qwen: full size (2 min each)
 #   ernie:   the 28 B shape served (3 min)
-# and of both: two_train (4 min), two_serve (4 min), which two_gpus.sh tells of, and
+# and of both: two_train (4 min), two_serve (4 min), two_record, which two_gpus.sh tells of, and
 #   wide:    MANY servers on the first with all cores; WIDE (12), with those from WIDE_CORE on too, if WIDE_FILE says
 #            "trained" (4 min)
 # Right are the published answers of transformers to im2latex_sample: the weights must be those that made them. Where no
@@ -153,7 +154,7 @@ several() { # NAME NUMBER: of servers on one GPU
 
 many() {
     several "many_${MANY:-8}" "${MANY:-8}"
-    several "many_${FEW:-4}" "${FEW:-4}"
+    [ "${FEW:-4}" = 0 ] || several "many_${FEW:-4}" "${FEW:-4}"
 }
 
 encoder() {
@@ -187,16 +188,20 @@ two() { # PART: of two_gpus.sh; served is what starts with graphs, as one_graphs
 
 two_train() { two train; }
 two_serve() { two serve; }
+two_record() { two record; }
 
-train() {
-    # The rate that a run settles at, of steps 101 to 200; the same with cuDNN's attention; the notebook's.
-    local settled="--pictures 12800 --warm 100 --looks 8"
-    learn speed 300 training_speed.py --data "$ink" $settled --recipes ours-peft ours-unsloth
-    learn speed_cudnn 130 training_speed.py --data "$ink" $settled --recipes ours-peft --cudnn
-    learn engines_ernie 100 engines.py 20 ernie4_5_vl_moe
-    learn shapes_ernie 170 training_shapes.py --shapes ernie_28b --bits 4 --batches 4 1
-    learn shapes_qwen 150 training_shapes.py --shapes qwen2_5_vl_3b --bits 16 --batches 4 1
+# The rate that a run settles at, of steps 101 to 200; the same with cuDNN's attention; the notebook's.
+speed() {
+    learn speed 440 training_speed.py --data "$ink" --pictures 12800 --warm 100 --looks 8 --recipes ours-unsloth ours-peft
 }
+
+cudnn() {
+    learn speed_cudnn 200 training_speed.py --data "$ink" --pictures 12800 --warm 100 --looks 8 --recipes ours-peft --cudnn
+}
+
+engines() { learn engines_ernie 330 engines.py 20 ernie4_5_vl_moe; }
+shapes_ernie() { learn shapes_ernie 170 training_shapes.py --shapes ernie_28b --bits 4 --batches 4 1; }
+shapes_qwen() { learn shapes_qwen 150 training_shapes.py --shapes qwen2_5_vl_3b --bits 16 --batches 4 1; }
 
 notebook() {
     learn speed_notebook 260 training_speed.py --data "$ink" --pictures 1200 --looks 6 --recipes notebook \
@@ -206,7 +211,8 @@ notebook() {
 parts() { # "PART...": one after the other
     for part in $1; do
         case $part in
-        one | many | encoder | train | notebook | ernie | wide | two_train | two_serve) $part ;;
+        one | many | encoder | speed | cudnn | notebook | engines | shapes_ernie | shapes_qwen | ernie) $part ;;
+        wide | two_train | two_serve | two_record) $part ;;
         *) say "no part $part" ;;
         esac
     done
@@ -217,5 +223,4 @@ gpu=1 && parts "${2:-}" &
 wait
 gpu=0 UNTIL=$((begun + ${END:-7200}))
 parts "${3:-}"
-two record
 say "all ended"

@@ -4,10 +4,11 @@
 # DATA is a SPEC with formulas (crohme:train), FOLDER takes models, adapters, logs and records. PYTHON trains,
 # SERVE_PYTHON has vLLM. What needs one GPU runs beside what needs one other, each with half of the cores; what needs
 # both has all cores. `record` puts what was found into FOLDER/two_gpus.json. A step has BATCH pictures on one GPU or
-# two, in passes of half as many: the one makes two after each other, the two make one each. To be set: STEPS (more
-# than 20) of BATCH for the embedded model, BIG_STEPS and BIG_BATCH for the one of 3 B, LIMIT and BIG_LIMIT pictures to
-# serve; FLAGS for every vLLM; CORES, FIRST_CORE, FIRST_GPU; UNTIL, the second (date +%s) at which all has to end. A
-# server that has its record in FOLDER is not measured again. REHEARSE=1 goes through it on a CPU, with tiny models.
+# two, in passes of half as many: the one makes two after each other, the two make one each. To be set: STEPS (20
+# or more) of BATCH for the embedded model, BIG_STEPS and BIG_BATCH for the one of 3 B, LIMIT and BIG_LIMIT pictures to
+# serve for LASTING seconds, IN_FLIGHT requests; FLAGS for every vLLM; CORES, FIRST_CORE, FIRST_GPU; UNTIL, the second
+# (date +%s) at which all has to end. A server that has its record in FOLDER is not measured again. REHEARSE=1 goes
+# through it on a CPU, with tiny models.
 set -euo pipefail
 data=$1 out=$2
 shift 2
@@ -48,9 +49,10 @@ learn() { # MODEL NAME STEPS BATCH FIRST LAST [OPTION]; 5 workers with 4 batches
 
 speed() { # MODEL NAME FIRST LAST FLAGS [OPTION...]
     [ ! -e "$out/serve-$2.json" ] || return 0
-    on "$3" "$4" "$PYTHON" "$here/serving_speed.py" --data "$data" --model "$1" --alone 5 --warm 64 --seconds 10 \
-        --patience 120 --in-flight 256 512 --serve-python "$SERVE_PYTHON" --turn "$out/turn" --flags="$5 ${FLAGS:-}" \
-        --contenders served requests --keep "$out/answers/$2" --out "$out/serve-$2.json" "${@:6}" "${brief[@]}" \
+    on "$3" "$4" "$PYTHON" "$here/serving_speed.py" --data "$data" --model "$1" --alone 5 --warm 64 --patience 120 \
+        --seconds "${LASTING:-10}" --in-flight ${IN_FLIGHT:-256 512} --serve-python "$SERVE_PYTHON" \
+        --turn "$out/turn" --flags="$5 ${FLAGS:-}" --contenders served requests --keep "$out/answers/$2" \
+        --out "$out/serve-$2.json" "${@:6}" "${brief[@]}" \
         > "$out/serve-$2.log" 2>&1 || echo "serving $2 failed: $out/serve-$2.log" >&2
     grep -h "pictures/s" "$out/serve-$2.log" | cut -c1-40 | sed "s/^/$2 /"
 }
