@@ -148,7 +148,7 @@ choose() {
 
 several() { # NAME NUMBER: of servers on one GPU
     [ -n "$(way)" ] || return
-    serve "$(way)" "$1" 300 "--api-server-count 2 $(room 0.04 2)" --servers "$2" --alone 5 \
+    serve "$(way)" "$1" 400 "--api-server-count 2 $(room 0.04 2)" --servers "$2" --alone 5 \
         --in-flight $((64 * $2)) $((128 * $2)) --seconds 10 --contenders served requests "served fixed" --against "$right"
 }
 
