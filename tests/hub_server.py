@@ -1,6 +1,7 @@
 """A hub for tests: what the real client of huggingface_hub needs for an upload, on this machine. No test is in here.
 
-Files of the large kind come through the LFS protocol, in one piece or in several; xet, its newer one, is not spoken.
+Files of the large kind come by the xet protocol (tests/xet_store.py) where the client has it, else by that of git LFS,
+in one piece or in several.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.xet_store import Store
 
 LARGE = (".safetensors",)
 
@@ -27,6 +30,7 @@ class Hub(ThreadingHTTPServer):
         self.token, self.part, self.may_write, self.exists, self.full = token, part, may_write, exists, full
         self.files: dict[str, bytes] = {}
         self.blobs: dict[str, dict[int, bytes]] = {}
+        self.store, self.store_token = Store(), f"{token}_for_the_store"
         self.asked: list[str] = []
         self.visibility = ""
         self.lock = threading.Lock()
@@ -36,6 +40,9 @@ class Hub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def blob(self, oid: str) -> bytes:
+        """A large file, by whichever protocol it came."""
+        if oid in self.store.files:
+            return self.store.file(oid)
         return b"".join(piece for _, piece in sorted(self.blobs[oid].items()))
 
 
@@ -54,7 +61,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.asked.append(self.path)
             for pattern, answer in ROUTES.items():
                 if found := re.fullmatch(pattern, self.path):
-                    known = self.headers["Authorization"] == f"Bearer {self.server.token}"
+                    token = self.server.store_token if self.path.startswith("/v1/") else self.server.token
+                    known = self.headers["Authorization"] == f"Bearer {token}"
                     if not known and not self.path.startswith("/blob/"):
                         return self._send(401, {"error": "Invalid credentials in Authorization header"})
                     return self._send(*answer(self.server, body, *found.groups()))
@@ -114,6 +122,22 @@ def blob(hub: Hub, body: bytes, oid: str, number: str | None) -> tuple[int, Any]
     return 200, {}
 
 
+def store_token(hub: Hub, _: bytes, __: str) -> tuple[int, Any]:
+    return 200, {"casUrl": hub.url, "accessToken": hub.store_token, "exp": 4_000_000_000}
+
+
+def xorb(hub: Hub, body: bytes, name: str) -> tuple[int, Any]:
+    if hub.full:
+        return 403, {"error": "Private repository storage limit reached"}
+    hub.store.add_xorb(name, body)
+    return 200, {"was_inserted": True}
+
+
+def shard(hub: Hub, body: bytes) -> tuple[int, Any]:
+    hub.store.add_shard(body)
+    return 200, {"result": 1}
+
+
 def check_head(*_: Any) -> tuple[int, Any]:
     return 200, {"warnings": [], "errors": []}
 
@@ -130,5 +154,6 @@ def commit(hub: Hub, body: bytes, _: str) -> tuple[int, Any]:
 
 ROUTES: dict[str, Callable[..., tuple[int, Any]]] = {
     r"/api/whoami-v2": whoami, r"/api/repos/create": create, r"/api/models/([\w/.-]+)/preupload/main": preupload,
+    r"/api/models/([\w/.-]+)/xet-write-token/main": store_token, r"/v1/xorbs/default/(\w+)": xorb, r"/v1/shards": shard,
     r"/([\w/.-]+)\.git/info/lfs/objects/batch": batch, r"/blob/(\w+)(?:/(\d+))?": blob,
     r"/api/models/([\w/.-]+)/commit/main": commit, r"/api/validate-yaml": check_head}

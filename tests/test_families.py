@@ -15,6 +15,7 @@ from latexocr.reading.conversation import PROMPTS, conversation, prompt_names
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, model_type, render
 from latexocr.reading.local import end_tokens, load_adapter, load_model, load_weights
+from latexocr.training import examples
 from latexocr.training.collate import IGNORED, Collator, Example, positions_of
 from latexocr.training.export import export
 from latexocr.training.flat import flat
@@ -23,6 +24,7 @@ from latexocr.training.pictures import pack
 from latexocr.training.settings import TrainConfig
 from latexocr.training.targets import GUIDE, targets
 from latexocr.training.towers import attend_together
+from latexocr.training.trainer import Plan
 from tests.conftest import drawn
 from tests.families import FAMILIES
 
@@ -122,6 +124,26 @@ def test_trained_saved_loaded_merged_with_equal_answers(tuned, base, tmp_path):
     assert index == held and len(set(held.values())) > 1
     if model_type(base) == "ernie4_5_vl_moe":  # As on the hub, where vLLM looks for them.
         assert {name.partition(".blocks")[0] for name in held if "blocks" in name} == {"vision_model"}
+
+
+def test_the_loss_of_the_first_step_is_that_of_its_answers_and_of_the_router(tuned, base):
+    """By hand, of the plan's first batch: nothing is learned before it. ERNIE's router has a part in it."""
+    import torch
+
+    config = TrainConfig(model=str(base), steps=40, batch=8)
+    processor, model = load_processor(base), load_weights(base, dtype="float32").eval()
+    learned = examples.usable(examples.material(SAMPLES, config), config, processor.tokenizer)
+    collator = Collator(processor, learned, end_tokens(model, processor), PROMPTS[prompt_names(model_type(base))[0]])
+    batch = collator([{"sample": number} for number in Plan.of(collator, config, len(learned)).learned[:8]])
+    routed = {"output_router_logits": True} if model_type(base) == "ernie4_5_vl_moe" else {}
+    with torch.inference_mode():
+        outputs = model(**batch, **routed)
+    answers = float(torch.nn.functional.cross_entropy(outputs.logits[:, :-1].flatten(0, 1), ignore_index=IGNORED,
+                                                      target=batch["labels"][:, 1:].flatten()))
+    router = model.config.get_text_config().router_aux_loss_coef * float(outputs.aux_loss) if routed else 0
+    reported = json.loads((tuned / "log.jsonl").read_text().splitlines()[0])["loss"]
+    assert reported == pytest.approx(answers + router, rel=2e-5)
+    assert not routed or router > 1e-3
 
 
 def test_every_target_learned(tuned):

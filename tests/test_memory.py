@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from latexocr.errors import UserError
+from latexocr.training import memory
 from latexocr.training.lora import train
 from latexocr.training.memory import is_short
+from latexocr.training.settings import TrainConfig
 from tests.conftest import drawn
 from tests.test_lora import config
 
@@ -49,6 +52,15 @@ def test_too_little_memory_says_what_fits_and_that_then_trains(tiny_model, tmp_p
         words = said.replace(",", "").split()
         train(replace(given, batch=int(words[words.index("--batch") + 1]),
                       accumulation=int(words[words.index("--accumulation") + 1])), drawn(8))
+
+
+def test_of_several_processes_none_tries(monkeypatch):
+    """One that is short would wait for the others in a try, and they for it: seen with two under torchrun."""
+    monkeypatch.setattr(memory, "_fits", lambda *_: pytest.fail("tried"))
+    trainer = SimpleNamespace(model=SimpleNamespace(zero_grad=lambda **_: None), train_dataset={"sample": [0] * 8},
+                              accelerator=SimpleNamespace(num_processes=2), state=SimpleNamespace(global_step=3))
+    assert "(step 4); 4 may fit. Give --batch 4 --accumulation 2, which learns the same, and another --out" in (
+        memory.advice(trainer, None, TrainConfig(batch=8)))
 
 
 def test_a_model_that_does_not_fit_is_one_line(tiny_model, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,9 @@ from tests.hub_server import Hub
 NAME, TOKEN = "me/formulas", "hf_of_the_test"
 SETTINGS = {"model": "builtin", "rank": 32, "data": "crohme:train", "data_sha256": "abcdef0123456789", "batch": 8,
             "accumulation": 2, "learning_rate": 2e-4, "seed": 3407}
-SHARDS = {"model-00001-of-00002.safetensors": bytes(range(256)) * 300, "model-00002-of-00002.safetensors": b"x" * 999}
+SHARDS = {"model-00001-of-00002.safetensors": random.Random(0).randbytes(300_000),
+          "model-00002-of-00002.safetensors": random.Random(1).randbytes(999)}
+"""Of several chunks, and of one."""
 
 
 @pytest.fixture
@@ -57,10 +60,11 @@ def bench(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def hub(monkeypatch) -> Iterator[Callable[..., Hub]]:
-    """Starts a hub, to which the client then talks."""
+    """Starts a hub, to which the client then talks: by xet, as it does by itself, or by the older LFS."""
     started: list[Hub] = []
 
-    def start(**options) -> Hub:
+    def start(*, xet: bool = True, **options) -> Hub:
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", not xet)
         server = Hub(TOKEN, **options)
         started.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -68,7 +72,6 @@ def hub(monkeypatch) -> Iterator[Callable[..., Hub]]:
         return server
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     yield start
     for server in started:
@@ -76,14 +79,16 @@ def hub(monkeypatch) -> Iterator[Callable[..., Hub]]:
         server.server_close()
 
 
-@pytest.mark.parametrize("part", [None, 10_000], ids=["whole", "in parts"])
-def test_what_arrives_is_the_folder_byte_for_byte_and_its_card_has_the_scores(hub, exported, bench, part):
-    server = hub(part=part)
+@pytest.mark.parametrize("options", [{"xet": True}, {"xet": False}, {"xet": False, "part": 10_000}],
+                         ids=["xet", "LFS", "LFS in parts"])
+def test_what_arrives_is_the_folder_byte_for_byte_and_its_card_has_the_scores(hub, exported, bench, options):
+    server = hub(**options)
     refuse_odd(NAME, bench)
     write_card(exported, NAME, bench)
     assert push(exported, NAME) == f"{server.url}/{NAME}"
     assert server.visibility == "private"
     assert server.files == {path.name: path.read_bytes() for path in exported.iterdir()}
+    assert any(path.startswith("/v1/xorbs/") for path in server.asked) is options["xet"]
     assert server.files.keys() == {*SHARDS, "README.md", "config.json", "run.json", "export.json"}
     card = ModelCard(server.files["README.md"].decode())
     [exact] = [result for result in card.data.eval_results if result.metric_name.startswith("exact match, visual")]
@@ -143,12 +148,13 @@ def test_what_cannot_end_well_is_said_before_anything_is_merged(hub, bench, tmp_
     assert server.files == {}
 
 
+@pytest.mark.parametrize("xet", [True, False], ids=["xet", "LFS"])
 @pytest.mark.parametrize(("trouble", "reason"), [
     ("read-only", r"403.*write access.*\. A token that may write is needed: hf auth login, or HF_TOKEN\."),
-    ("full", "403.*storage limit"), ("nobody", "onnect"), ("offline", "offline"),
+    ("full", "403 Forbidden|403.*storage limit"), ("nobody", "onnect"), ("offline", "offline"),
 ])
-def test_an_upload_that_fails_is_one_line_and_the_folder_stays(hub, exported, monkeypatch, trouble, reason):
-    server = hub(may_write=trouble != "read-only", full=trouble == "full")
+def test_an_upload_that_fails_is_one_line_and_the_folder_stays(hub, exported, monkeypatch, trouble, reason, xet):
+    server = hub(xet=xet, may_write=trouble != "read-only", full=trouble == "full")
     if trouble == "nobody":
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     elif trouble == "offline":

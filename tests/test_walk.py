@@ -15,12 +15,12 @@ PAGE = ROOT / "latexocr/training/README.md"
 HEADING = "From a data set to a server"
 
 
-def walk(folder: Path, text: str) -> tuple[int, str]:
+def walk(folder: Path, text: str, *options: str) -> tuple[int, str]:
     page = folder / "page.md"
     page.write_text(f"# Page\n\n## Other\n\n```console\n$ false\n```\n\n## This\n\n{text}\n## Next\n\n"
                     "```console\n$ false\n```\n")
-    done = subprocess.run([sys.executable, SCRIPT, page, "This", folder], capture_output=True,
-                          text=True)
+    done = subprocess.run([sys.executable, SCRIPT, page, "This", folder, *options],
+                          capture_output=True, text=True)
     return done.returncode, done.stdout
 
 
@@ -40,6 +40,17 @@ def walk(folder: Path, text: str) -> tuple[int, str]:
 def test_what_a_page_shows_has_to_be_said(tmp_path, text, code, told):
     found, said = walk(tmp_path, text)
     assert found == code and told in said
+
+
+def test_a_page_is_written_anew_with_what_is_said_now(tmp_path):
+    said = ["step 1: 0.5", "step 2: 0.4", "a.png\tx^{2}", "    read  y", "same"]
+    (tmp_path / "said").write_text("".join(f"{line}\n" for line in said))
+    page = ["step 1: 0.9", "...", "a.png\tq", "    read  q", "same", "gone"]
+    text = "Words: step 1: 0.9\n\n```console\n$ cat said\n{}```\n"
+    code, told = walk(tmp_path, text.format("".join(f"{line}\n" for line in page)), "--write")
+    assert code == 1 and "NOT SAID: gone" in told
+    now = ["step 1: 0.5", "...", "a.png\tx^{2}", "    read  y", "same", "gone"]
+    assert text.format("".join(f"{line}\n" for line in now)) in (tmp_path / "page.md").read_text()
 
 
 def test_the_page_goes_the_whole_way_and_shows_what_every_step_says():

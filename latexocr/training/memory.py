@@ -46,12 +46,14 @@ def advice(trainer: Any, collator: Collator, config: TrainConfig) -> str:
     trainer.model.zero_grad(set_to_none=True)
     longest = list(trainer.train_dataset["sample"][:config.batch])  # The plan puts the longest samples first.
     parts = [size for size in range(config.batch - 1, 0, -1) if config.batch % size == 0]
-    batch = next((size for size in parts if _fits(trainer, collator, longest[:size])), None)
+    # Of several processes one may be short, and a try would wait for the others, which wait for it.
+    tried = trainer.accelerator.num_processes == 1
+    batch = next((size for size in parts if not tried or _fits(trainer, collator, longest[:size])), None)
     step = trainer.state.global_step
     full = f"Memory does not suffice for batches of {config.batch} (step {step + 1})"
     other = ", and another --out" if step else ""  # Before the first step nothing is in the folder.
     if batch:
-        return (f"{full}; {batch} fit. Give --batch {batch} --accumulation "
+        return (f"{full}; {batch} {'fit' if tried else 'may fit'}. Give --batch {batch} --accumulation "
                 f"{config.accumulation * config.batch // batch}, which learns the same{other}"
                 f"{'' if config.gradient_checkpointing else '; or keep the batch with --gradient-checkpointing'}.")
     more = [option for option, used in (("--gradient-checkpointing", config.gradient_checkpointing),
