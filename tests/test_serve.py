@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,17 @@ import pytest
 from PIL import Image
 
 from latexocr.cli import example
-from latexocr.cli.serve import Serve, command_line, curl, digest, environment, free_port, servable, serve
+from latexocr.cli.serve import (
+    Serve,
+    command_line,
+    curl,
+    digest,
+    environment,
+    free_port,
+    one_at_a_time,
+    servable,
+    serve,
+)
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
 from latexocr.reading.guard.latexocr_guard import LARGEST_BODY, Guard
@@ -264,6 +275,29 @@ def test_an_adapter_is_merged_once(tiny_model, tmp_path, monkeypatch):
     adapted.peft_config["default"].lora_alpha = 99
     adapted.save_pretrained(tmp_path / "a")
     assert digest(tmp_path / "a", tiny_model) != merged.name
+
+
+def test_servers_of_an_adapter_that_start_together_merge_it_once(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tiny_model)}))
+    made = []
+
+    def slowly(adapter: Path, out: Path, **_: object) -> None:
+        made.append(out)
+        time.sleep(0.3)
+        out.mkdir()
+
+    monkeypatch.setattr("latexocr.training.export.export", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(servable, [Serve(str(tmp_path / "a"))] * 3))
+    assert len(made) == 1 and set(found) == {made[0]} and made[0].is_dir()
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be made .* XDG_CACHE_HOME"), one_at_a_time(tmp_path / "file/x"):
+        pass
 
 
 # --- a real server

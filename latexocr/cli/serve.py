@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,10 +106,25 @@ def servable(options: Serve) -> Path:
     from latexocr.training.export import export
 
     merged = cache_folder() / digest(folder, base_folder(folder, download=options.download))
-    if not merged.is_dir():
-        print(f"latexocr: merging the adapter into {merged}", file=sys.stderr)
-        export(folder, merged, download=options.download, trust_remote_code=options.trust_remote_code)
+    with one_at_a_time(merged):
+        if not merged.is_dir():
+            print(f"latexocr: merging the adapter into {merged}", file=sys.stderr)
+            export(folder, merged, download=options.download, trust_remote_code=options.trust_remote_code)
     return merged
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until nobody else makes a folder: several servers of an adapter may be started at a time."""
+    import fcntl  # here: Windows has none, and no vLLM
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(folder.name + ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    except OSError as e:
+        raise UserError(f"{folder}: cannot be made ({e.strerror or e}). XDG_CACHE_HOME names another place.") from e
 
 
 def cache_folder() -> Path:
