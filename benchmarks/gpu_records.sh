@@ -173,7 +173,7 @@ wide() {
 ernie() { # as two_gpus.sh does it on two
     [ -d "$out/two/ernie_28b" ] ||
         lane "${TRAIN_PATH:-}" "$PYTHON" "$here/random_model.py" ernie_28b "$out/two/ernie_28b" > "$out/ernie.log" 2>&1
-    serve graphs two/serve-ernie_28b-1 300 "--load-format dummy --trust-remote-code $(room 0.6 10)" --model "$out/two/ernie_28b" \
+    serve graphs two/serve-ernie_28b-1 300 "--load-format dummy --trust-remote-code $(room 0.4 6)" --model "$out/two/ernie_28b" \
         --limit 200 --max-tokens 256 --alone 5 --in-flight 256 512 --seconds 10 --contenders served requests
 }
 

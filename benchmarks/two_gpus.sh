@@ -19,8 +19,8 @@ BIG_LIMIT=${BIG_LIMIT:-200} cores=${CORES:-$(getconf _NPROCESSORS_ONLN)} core=${
 big=qwen2_5_vl_3b served=ernie_28b size=() launch=(--mixed_precision no) brief=()
 long=(--limit "$BIG_LIMIT" --max-tokens 256)
 # What each takes of a GPU's memory is said, so that two servers can share it.
-dummy="--load-format dummy --trust-remote-code --gpu-memory-utilization 0.6 --kv-cache-memory-bytes 10000000000"
-small="--gpu-memory-utilization 0.2 --kv-cache-memory-bytes 10000000000"
+dummy="--load-format dummy --trust-remote-code --gpu-memory-utilization 0.4 --kv-cache-memory-bytes 6000000000"
+small="--gpu-memory-utilization 0.1 --kv-cache-memory-bytes 4000000000"
 # Multicast over NVLink can put GPUs out of service that others share.
 export NCCL_NVLS_ENABLE=0 TORCH_SYMM_MEM_DISABLE_MULTICAST=1 NVSHMEM_DISABLE_NVLS=1 HF_HUB_OFFLINE=1
 if [ -n "${REHEARSE:-}" ]; then
