@@ -131,7 +131,7 @@ def test_names_that_are_no_utf8(place):
     (["s/z/y"], None), (["empty"], "empty: no pictures"), (["empty.txt"], "The list is empty"),
     (["s/notes.txt.bak"], "neither a folder"), (["s3://bucket/x/"], "s3://bucket/x/: cannot be listed"),
     (["nonsense://x"], "nonsense://x: cannot be listed"), (["x" * 300], "not found"), (["a\0b"], "not found"),
-    (["memory://none/*.png"], "no pictures there"),
+    (["memory://none/*.png"], "no pictures there"), (["memory://nobucket"], "memory://nobucket: not found"),
 ])
 def test_a_word_that_names_nothing_is_one_line(place, words, said):
     Path("empty").mkdir()

@@ -159,9 +159,11 @@ def remote(url: str) -> Iterator[Sample]:
             found = iter(sorted(files.glob(path)))
         elif files.isdir(path):
             found = _below(files, path)
-        else:
+        elif path.lower().endswith(PICTURES) or files.exists(path):
             yield Sample(printable(url), Remote(url))
             return
+        else:
+            raise UserError(f"{url}: not found.")
         empty = True
         for name in found:
             if name.lower().endswith(PICTURES):
