@@ -2,10 +2,10 @@
 
     python benchmarks/engines.py OUT.json [STEPS [MODEL ...]]
 
-Needs latexocr[unsloth]. Each engine trains tiny random models (tests/families.py) in a process of its own, because
-Unsloth patches what it finds. What the model is handed is hashed step by step. Without a CUDA GPU, Unsloth is told that
-one is there and everything runs on the CPU in float32 (its own switch UNSLOTH_ALLOW_CPU, its compiler off): that tests
-its patches and its way to the adapter, not its kernels.
+Needs latexocr[unsloth]. Each engine trains tiny random models (tests/families.py; a stand-in of ERNIE's remote code,
+ernie4_5_moe_vl, among them) in a process of its own, because Unsloth patches what it finds. What the model is handed is
+hashed step by step. Without a CUDA GPU, Unsloth is told that one is there and all runs on the CPU in float32 (its own
+switch UNSLOTH_ALLOW_CPU, its compiler off): that tests its patches and its way to the adapter, not its kernels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 ENGINES = ("peft", "unsloth")
-MODELS = ("qwen3_vl", "qwen2_5_vl", "paddleocr_vl", "ernie4_5_vl_moe")
+MODELS = ("qwen3_vl", "qwen2_5_vl", "paddleocr_vl", "ernie4_5_vl_moe", "ernie4_5_moe_vl")
 PACKAGES = ("torch", "transformers", "trl", "peft", "unsloth", "unsloth_zoo", "datasets", "bitsandbytes")
 
 
@@ -61,8 +61,10 @@ def digest(inputs: dict[str, Any], *, whole: bool) -> str:
 
     found = hashlib.sha256()
     for name, value in sorted(inputs.items()):
-        # A number without dimensions is the count of labels, which the trainer adds.
-        if isinstance(value, torch.Tensor) and value.ndim and value.is_floating_point() is not whole:
+        # A number without dimensions is the count of labels, which the trainer adds; bytes are ERNIE's own raw pixels.
+        if not isinstance(value, torch.Tensor) or not value.ndim:
+            continue
+        if (value.is_floating_point() or value.dtype == torch.uint8) is not whole:
             value = value.detach().cpu().long() if whole else value.detach().cpu().float()
             found.update(f"{name}{tuple(value.shape)}".encode() + value.numpy().tobytes())
     return found.hexdigest()[:16]
@@ -85,11 +87,11 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
     from latexocr.training import lora, trainer
     from latexocr.training.settings import TrainConfig
     from tests.conftest import drawn
-    from tests.families import FAMILIES
+    from tests.families import EVERY, REMOTE
 
     base, handed, drawn_weights, trainer.LOG_STEPS = folder / "base", [], [], 1
     base.mkdir()
-    FAMILIES[model](base)
+    EVERY[model](base)
     with_adapter = engines.with_adapter
 
     def watched(*arguments: Any) -> Any:
@@ -102,7 +104,8 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
     engines.with_adapter = watched
     out = lora.train(TrainConfig(model=str(base), out=folder / "run", steps=steps, batch=4, accumulation=2,
                                  learning_rate=3e-3, backend=engine, optimizer="adamw", log_to="none",
-                                 device="auto" if on_gpu else "cpu", workers=0), drawn(40))
+                                 device="auto" if on_gpu else "cpu", workers=0,
+                                 trust_remote_code=model == REMOTE), drawn(40))
     losses = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     seen = [found for found, _ in groupby(handed)]  # Unsloth hands the model its first batch twice.
     return {"batches": [found[:16] for found in seen], "pixels": [found[16:] for found in seen],

@@ -6,12 +6,14 @@ templates are written after the published ones: where the picture stands, what b
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import make_tiny_model
 
+STAND_IN = Path(__file__).parent / "ernie_stand_in.py"
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}"
     "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
@@ -93,9 +95,47 @@ def make_ernie(folder: Path) -> None:
                                     size={"shortest_edge": 3136, "longest_edge": 262144}).save_pretrained(folder)
 
 
+def make_ernie_remote(folder: Path) -> None:
+    """A folder with code of its own (`auto_map`), as Baidu's checkpoint is: a stand-in of ours (ernie_stand_in.py)."""
+    special = ("<unk>", "<|begin_of_sentence|>", "</s>", "<|IMAGE_START|>", "<|IMAGE_END|>", "<|IMAGE_PLACEHOLDER|>")
+    template = ERNIE.replace("<|IMAGE_PLACEHOLDER|>", "<|image@placeholder|>").replace("<|end_of_sentence|>", "</s>")
+    ids = write_tokenizer(folder, special, template, pad="<unk>", eos="</s>", bos="<|begin_of_sentence|>")
+    classes = {"AutoConfig": "StandInConfig", "AutoModelForCausalLM": "StandIn",
+               "AutoProcessor": "Ernie4_5_VLProcessor", "AutoImageProcessor": "StandInPictures"}
+    auto_map = {name: f"ernie_stand_in.{kind}" for name, kind in classes.items()}
+    (folder / "config.json").write_text(json.dumps({
+        "model_type": "ernie4_5_moe_vl", "architectures": ["StandIn"], "auto_map": auto_map, "vocab_size": 320,
+        "hidden_size": 32, "num_hidden_layers": 1, "im_patch_id": ids["<|IMAGE_PLACEHOLDER|>"],
+        "tie_word_embeddings": True}))
+    (folder / "preprocessor_config.json").write_text(json.dumps({
+        "processor_class": "Ernie4_5_VLProcessor", "image_processor_type": "StandInPictures", "auto_map": auto_map}))
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, "pad_token_id": 0}))
+    (folder / STAND_IN.name).write_text(STAND_IN.read_text())
+    _save_remote_weights(folder)
+
+
+def _save_remote_weights(folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+    model = AutoModelForCausalLM.from_config(config, trust_remote_code=True)
+    for parameter in model.parameters():  # Wide apart, so that pictures are told apart.
+        torch.nn.init.normal_(parameter, std=0.5)
+    weights = model.state_dict()
+    weights.pop("lm_head.weight")  # That of the embeddings, says the configuration.
+    save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / "model.safetensors",
+              metadata={"format": "pt"})
+
+
 FAMILIES: dict[str, Callable[[Path], None]] = {
     "qwen3_vl": make_tiny_model, "qwen2_5_vl": make_qwen2_5_vl, "paddleocr_vl": make_paddleocr_vl,
     "ernie4_5_vl_moe": make_ernie}
+REMOTE = "ernie4_5_moe_vl"
+EVERY = {**FAMILIES, REMOTE: make_ernie_remote}
+"""With the one whose code has to be trusted."""
 
 
 def _save_model(folder: Path, model_class: type, config: Any, end: int) -> None:

@@ -21,7 +21,7 @@ from latexocr.training.collate import Collator, positions_of
 from latexocr.training.settings import TrainConfig
 from latexocr.training.trainer import Plan
 from tests.conftest import drawn
-from tests.families import FAMILIES
+from tests.families import EVERY, FAMILIES, REMOTE
 
 RECORDS = Path(__file__).parent.parent / "benchmarks" / "results" / "training"
 
@@ -31,11 +31,12 @@ def recorded() -> dict:
     return json.loads((RECORDS / "engines.json").read_text())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_unsloth_was_handed_the_batches_of_today(family, recorded, tmp_path):
-    FAMILIES[family](tmp_path)
+    EVERY[family](tmp_path)
     config = TrainConfig(model=str(tmp_path), steps=recorded["steps"], batch=4, accumulation=2)
-    processor, model = load_processor(tmp_path), load_weights(tmp_path, dtype="float32")
+    trusted = {"trust_remote_code": family == REMOTE}
+    processor, model = load_processor(tmp_path, **trusted), load_weights(tmp_path, dtype="float32", **trusted)
     learned = examples.usable(examples.material(drawn(40), config), config, processor.tokenizer)
     prompt = PROMPTS[prompt_names(model_type(tmp_path))[0]]
     collator = Collator(processor, learned, end_tokens(model, processor), prompt, positions_of(model))
@@ -43,11 +44,13 @@ def test_unsloth_was_handed_the_batches_of_today(family, recorded, tmp_path):
     today = []
     for start in range(0, len(numbers), config.batch):
         batch = collator([{"sample": number} for number in numbers[start:start + config.batch]])
+        if family == REMOTE:
+            batch.pop("labels")  # Its code gives no loss, so they do not reach it.
         today.append(digest(batch, whole=True))
     assert recorded["models"][family]["unsloth"]["batches"] == today
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EVERY)
 def test_both_engines_saw_the_same_and_came_to_the_same_loss(family, recorded):
     """The second step's weights are the first's (its rate is 0), so there the losses must agree to rounding.
 
@@ -58,7 +61,8 @@ def test_both_engines_saw_the_same_and_came_to_the_same_loss(family, recorded):
     assert plain["batches"] == unsloth["batches"] and plain["pixels"] == unsloth["pixels"]
     assert plain["losses"][1] == pytest.approx(unsloth["losses"][1], rel=1e-4)
     assert plain["losses"][-1] == pytest.approx(unsloth["losses"][-1], rel=0.03)
-    assert plain["losses"][-1] < 0.9 * plain["losses"][1]
+    # The stand-in's weights lie wide apart and learn more slowly (tests/test_ernie_remote.py shows that they do).
+    assert family == REMOTE or plain["losses"][-1] < 0.9 * plain["losses"][1]
 
 
 def test_unsloths_merged_export_lost_the_routed_experts_of_ernie_and_ours_did_not():

@@ -26,10 +26,8 @@ from latexocr.training.lora import train
 from latexocr.training.pictures import pack
 from latexocr.training.settings import TrainConfig
 from tests.conftest import drawn
-from tests.families import ERNIE, write_tokenizer
+from tests.families import STAND_IN, make_ernie_remote
 
-CODE = Path(__file__).parent / "ernie_stand_in.py"
-SPECIAL = ("<unk>", "<|begin_of_sentence|>", "</s>", "<|IMAGE_START|>", "<|IMAGE_END|>", "<|IMAGE_PLACEHOLDER|>")
 SAMPLES = drawn(12, longest=3)
 
 
@@ -37,37 +35,8 @@ SAMPLES = drawn(12, longest=3)
 def base(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("remote") / "base"
     folder.mkdir()
-    template = ERNIE.replace("<|IMAGE_PLACEHOLDER|>", "<|image@placeholder|>").replace("<|end_of_sentence|>", "</s>")
-    ids = write_tokenizer(folder, SPECIAL, template, pad="<unk>", eos="</s>", bos="<|begin_of_sentence|>")
-    classes = {"AutoConfig": "StandInConfig", "AutoModelForCausalLM": "StandIn",
-               "AutoProcessor": "Ernie4_5_VLProcessor", "AutoImageProcessor": "StandInPictures"}
-    auto_map = {name: f"ernie_stand_in.{kind}" for name, kind in classes.items()}
-    (folder / "config.json").write_text(json.dumps({
-        "model_type": "ernie4_5_moe_vl", "architectures": ["StandIn"], "auto_map": auto_map, "vocab_size": 320,
-        "hidden_size": 32, "num_hidden_layers": 1, "im_patch_id": ids["<|IMAGE_PLACEHOLDER|>"],
-        "tie_word_embeddings": True}))
-    (folder / "preprocessor_config.json").write_text(json.dumps({
-        "processor_class": "Ernie4_5_VLProcessor", "image_processor_type": "StandInPictures", "auto_map": auto_map}))
-    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 2, "pad_token_id": 0}))
-    (folder / CODE.name).write_text(CODE.read_text())
-    _save_weights(folder)
+    make_ernie_remote(folder)
     return folder
-
-
-def _save_weights(folder: Path) -> None:
-    import torch
-    from safetensors.torch import save_file
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    torch.manual_seed(0)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-    model = AutoModelForCausalLM.from_config(config, trust_remote_code=True)
-    for parameter in model.parameters():  # Wide apart, so that pictures are told apart.
-        torch.nn.init.normal_(parameter, std=0.5)
-    weights = model.state_dict()
-    weights.pop("lm_head.weight")  # That of the embeddings, says the configuration.
-    save_file({name: weight.contiguous() for name, weight in weights.items()}, folder / "model.safetensors",
-              metadata={"format": "pt"})
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +152,7 @@ def test_an_export_keeps_the_code_and_answers_as_the_adapter(base, tmp_path):
     adapter = train(TrainConfig(model=str(base), out=tmp_path / "run", steps=6, batch=4, save_steps=3, backend="peft",
                                 learning_rate=5e-3, device="cpu", trust_remote_code=True), SAMPLES)
     folder = export(adapter, tmp_path / "model", samples=SAMPLES[:6], trust_remote_code=True)
-    for name in (CODE.name, "preprocessor_config.json", "tokenizer.json"):
+    for name in (STAND_IN.name, "preprocessor_config.json", "tokenizer.json"):
         assert (folder / name).read_bytes() == (base / name).read_bytes()
     own = json.loads((base / "config.json").read_text())
     assert json.loads((folder / "config.json").read_text()) == own | {"dtype": "bfloat16"}
