@@ -93,7 +93,6 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
     base.mkdir()
     EVERY[model](base)
     with_adapter = engines.with_adapter
-
     def watched(*arguments: Any) -> Any:
         adapted = with_adapter(*arguments)
         drawn_weights.append(sum(float(w.abs().sum()) for n, w in adapted.named_parameters() if "lora_A" in n))
