@@ -93,6 +93,7 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
     base.mkdir()
     EVERY[model](base)
     with_adapter = engines.with_adapter
+
     def watched(*arguments: Any) -> Any:
         adapted = with_adapter(*arguments)
         drawn_weights.append(sum(float(w.abs().sum()) for n, w in adapted.named_parameters() if "lora_A" in n))
@@ -102,9 +103,8 @@ def one(engine: str, model: str, steps: int, folder: Path) -> dict[str, Any]:
 
     engines.with_adapter = watched
     out = lora.train(TrainConfig(model=str(base), out=folder / "run", steps=steps, batch=4, accumulation=2,
-                                 learning_rate=3e-3, backend=engine, optimizer="adamw", log_to="none",
-                                 device="auto" if on_gpu else "cpu", workers=0,
-                                 trust_remote_code=model == REMOTE), drawn(40))
+                                 learning_rate=3e-3, backend=engine, optimizer="adamw", log_to="none", workers=0,
+                                 device="auto" if on_gpu else "cpu", trust_remote_code=model == REMOTE), drawn(40))
     losses = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     seen = [found for found, _ in groupby(handed)]  # Unsloth hands the model its first batch twice.
     return {"batches": [found[:16] for found in seen], "pixels": [found[16:] for found in seen],
