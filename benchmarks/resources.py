@@ -42,6 +42,14 @@ def nvidia_smi(query: str) -> list[str]:
     return ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits", *(["-i", seen] if seen else [])]
 
 
+def card() -> str | None:
+    """The name of the first GPU that programs started from here see, where nvidia-smi is."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    done = subprocess.run(nvidia_smi("name"), capture_output=True, text=True, check=False)
+    return next(iter(done.stdout.splitlines()), None)
+
+
 @contextlib.contextmanager
 def watched(roots: Sequence[int]) -> Iterator[dict[str, Any]]:
     """How busy the machine is meanwhile; filled in at the end.

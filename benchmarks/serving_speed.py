@@ -40,7 +40,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from resources import Peak
+from resources import Peak, card
 from serving_answers import differences, named
 from serving_clients import note, send, vllm_bench
 from serving_readers import measure
@@ -244,7 +244,7 @@ def main() -> None:
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # with its servers
     options.dtype, options.server_start_s, samples = number_format(options), None, chosen(options)
-    record = provenance.start() | {"n": len(samples), "dtype": options.dtype, "flags": options.flags,
+    record = provenance.start() | {"gpu": card(), "n": len(samples), "dtype": options.dtype, "flags": options.flags,
                                    "vllm": str(find_build(options.serve_python)), "contenders": {}, "differences": {}}
     print(f"{len(samples)} pictures, {options.dtype}, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -253,7 +253,6 @@ def main() -> None:
 
         def tell(name: str, found: dict[str, Any]) -> None:
             record["contenders"][name], record["server_start_s"] = found, options.server_start_s
-            record["gpu"] = record["gpu"] or found.get("gpu")
             print(shown(name, found), flush=True)
             keep(options, record)
             others = READERS if options.against else READERS[1:]
