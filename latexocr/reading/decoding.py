@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOOP, ROUNDS, PERIOD = 72, 10, 32
 """An answer goes in circles when its last 72 tokens or more are a piece of at most 32, ten times or more: a matrix of
 nine equal rows does not."""
-RESTARTS = 3
+RESTARTS = 8
 """How often an answer that goes in circles is taken back and goes on; then it ends after the first round."""
 RETIRE = 8
 """When an eighth of a batch has ended it leaves: that copies the keys and values of the others, so not at each one."""
@@ -42,15 +42,20 @@ class Answer:
     done: bool = False
     kept: int = 0
     """Tokens that are never taken back."""
-    forbidden: frozenset[int] = frozenset()
-    """What may not come next after those: the end of an answer that is empty, and what led in circles from there."""
+    ends: frozenset[int] = frozenset()
+    """What may not come first."""
+    spent: dict[tuple[int, ...], int] = field(default_factory=dict)
+    """Each round of a circle that was taken back, from wherever it begins, and what came after it."""
     restarts: int = RESTARTS
     """How often it may still be taken back."""
 
     @property
     def barred(self) -> frozenset[int]:
-        """What may not come next."""
-        return self.forbidden if len(self.tokens) == self.kept and not self.done else frozenset()
+        """What may not come next: the end of an answer that is empty, and another round of what went in circles."""
+        if self.done or not self.tokens:
+            return frozenset() if self.done else self.ends
+        rounds = (tuple(self.tokens[-period:]) for period in {len(piece) for piece in self.spent})
+        return frozenset(self.spent[piece] for piece in rounds if piece in self.spent)
 
     @property
     def settled(self) -> list[int]:
@@ -75,14 +80,15 @@ class Answer:
         self.tokens.append(token)
         period = circle(self.tokens)
         self.done = not self.restarts if period else len(self.tokens) >= most
-        gone = self._go_back(_first_round(self.tokens, period)) if period else 0
+        gone = self._go_back(_first_round(self.tokens, period), period) if period else 0
         return 0 if self.done else gone
 
-    def _go_back(self, place: int) -> int:
+    def _go_back(self, place: int, period: int) -> int:
         """Keep the tokens before this place, and at least those that were kept before; how many are gone."""
-        earlier = self.forbidden if place <= self.kept else frozenset()
+        piece = self.tokens[-period:]
+        for start in range(period):
+            self.spent[(*piece[start:], *piece[:start])] = piece[start]
         self.kept, self.restarts = max(self.kept, place), max(0, self.restarts - 1)
-        self.forbidden = earlier | {self.tokens[self.kept]}
         gone = len(self.tokens) - self.kept
         del self.tokens[self.kept:], self.log_probabilities[self.kept:]
         return gone
@@ -115,7 +121,7 @@ def _answer(model: Any, input_ids: torch.Tensor, logits_processor: LogitsProcess
 
     make_room(kwargs)
     restarts = RESTARTS if rewinds(kwargs, input_ids.shape) else 0
-    answers = [Answer(forbidden=frozenset(ends), restarts=restarts) for _ in input_ids]
+    answers = [Answer(ends=frozenset(ends), restarts=restarts) for _ in input_ids]
     rows, new = list(answers), 1 if kwargs["use_cache"] else None
     outputs = model(**model.prepare_inputs_for_generation(input_ids, is_first_iteration=True, **kwargs))
     with model._optimize_model_for_decode():
