@@ -44,6 +44,23 @@ def test_no_more_is_taken_than_wanted_and_nothing_of_an_endless_stream_waits_for
     blocked.close()
 
 
+@pytest.mark.parametrize(("at_once", "most"), [(3, WINDOW), (1000, 8000)])
+def test_how_much_is_done_while_the_first_takes_long_goes_by_how_much_is_in_work(at_once, most):
+    gate, taken = threading.Event(), []
+    results = in_order(Crew(lambda item: item or gate.wait()), (taken.append(item) or item for item in range(9000)),
+                       ahead=lambda: at_once)
+    first = threading.Thread(target=next, args=(results,))
+    first.start()
+    before = -1
+    while len(taken) > before:  # until nothing more is taken
+        before = len(taken)
+        first.join(0.5)
+    gate.set()
+    first.join()
+    results.close()
+    assert before == most
+
+
 def test_what_work_raises_is_raised_in_its_place():
     def work(item: int) -> int:
         return 1 // item

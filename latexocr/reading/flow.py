@@ -30,8 +30,9 @@ LOOK_AGAIN = 20
 """Windows after which a number that was kept is doubled once more."""
 ONE_COMPLAINT_S = 1.0
 """Complaints within this time, or until as many answers came as are in flight, are one: about the same requests."""
-WINDOW = 4096
-"""Most results that wait for one before them."""
+WINDOW, LATE = 4096, 8
+"""Most results that wait for one before them; or so many times as many as are in work, where that is more: with 1,536
+at a server, 4,096 others can be done before a long answer is."""
 
 
 class Stopped(Exception):
@@ -183,7 +184,7 @@ def in_order(crew: Crew[Item, Any], items: Iterable[Item], ahead: Callable[[], i
     waiting, items, more = deque[Task[Item, Any]](), iter(items), True
 
     def wanted() -> bool:
-        return more and not crew.failed and crew.unfinished < ahead() and len(waiting) < WINDOW
+        return more and not crew.failed and crew.unfinished < ahead() and len(waiting) < max(WINDOW, LATE * ahead())
 
     try:
         while more or waiting:
