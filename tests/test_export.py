@@ -164,17 +164,45 @@ def test_a_merge_that_loses_a_layer_is_refused(tuned, tmp_path, monkeypatch):
 
 def test_what_cannot_be_exported_is_one_line(tuned, tiny_model, tmp_path):
     (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "x").write_text("")
+    (tmp_path / "taken" / "x").write_text("a file")
     broken = replace(SAMPLES[0], image=tmp_path / "gone.png")
     orphan = shutil.copytree(tuned, tmp_path / "orphan", ignore=shutil.ignore_patterns("checkpoints"))
     config = json.loads((orphan / "adapter_config.json").read_text())
     (orphan / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": "/gone"}))
-    cases = [(tuned, "taken", SAMPLES, "already there"), (tiny_model, "b", SAMPLES, "no adapter"),
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "run.json").write_text("{}")
+    cases = [(tuned, "taken", SAMPLES, "already there"), (tiny_model, "b", SAMPLES, "Give the folder that training"),
+             (unfinished, "e", SAMPLES, "training has not ended"),
+             (tuned, "taken/x/y", SAMPLES, "cannot be made a folder"),
              (tuned, "c", [broken], "none of these"), (orphan, "d", SAMPLES, "missing")]
     for adapter, out, samples, said in cases:
         with pytest.raises(UserError, match=said):
             export(adapter, tmp_path / out, samples=samples)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["orphan", "taken"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["orphan", "taken", "unfinished"]
+
+
+def test_two_exports_do_not_write_to_one_folder_and_what_a_killed_one_left_is_removed(tuned, tmp_path):
+    from latexocr.training.record import alone
+
+    half = tmp_path / "a.part"
+    with alone(half), pytest.raises(UserError, match="another latexocr is writing there"):
+        export(tuned, tmp_path / "a", samples=SAMPLES[:2])
+    (half / "model-00009-of-00009.safetensors").write_bytes(b"half of one")
+    folder = export(tuned, tmp_path / "a", samples=SAMPLES[:2])
+    assert not half.exists() and not (folder / "model-00009-of-00009.safetensors").exists()
+
+
+def test_an_export_on_a_full_disk_is_one_line_and_leaves_nothing(tuned, tmp_path, monkeypatch):
+    from transformers import PreTrainedModel
+
+    def to_a_full_disk(self, folder, **_):
+        Path("/dev/full").write_bytes(b"weights")
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", to_a_full_disk)
+    with pytest.raises(UserError, match=r"could not be written to its end .*No space left"):
+        export(tuned, tmp_path / "a", samples=SAMPLES[:2])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_adapter_of_the_embedded_model_exports(tmp_path):

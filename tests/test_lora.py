@@ -142,13 +142,16 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tuned, tiny_
     (drawn(3), {"max_tokens": 0}, "None of 3"),
     (drawn(3), {"batch": 0}, "--batch is 0; expected at least 1"),
     (drawn(3), {"learning_rate": float("nan")}, "--learning-rate is nan"),
+    (drawn(3), {"learning_rate": 0.0}, "--learning-rate is 0.0; expected more than 0"),
+    (drawn(3), {"epochs": 0}, "--epochs is 0; expected more than 0"),
     (drawn(3), {"warmup": 5}, "--warmup is 5; expected 0 to 1"),
     (drawn(3), {"bits": 4}, "--bits 16"),
     (drawn(3), {"prompt": "nope"}, "There are: instruction, task"),
     (drawn(3), {"backend": "unsloth"}, "--backend peft"),
     (drawn(3), {"model": "no/such/model"}, "no/such/model"),
-], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "no batch", "no rate",
-        "warm-up in steps", "4 bits without GPU", "no prompt", "unsloth without GPU", "no model"])
+], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "no batch", "odd rate",
+        "no rate", "no epochs", "warm-up in steps", "4 bits without GPU", "no prompt", "unsloth without GPU",
+        "no model"])
 def test_what_cannot_be_trained_is_one_line(tiny_model, tmp_path, samples, options, said):
     import torch
 
@@ -157,6 +160,22 @@ def test_what_cannot_be_trained_is_one_line(tiny_model, tmp_path, samples, optio
     with pytest.raises(UserError) as caught:
         train(replace(config(tiny_model, tmp_path / "out"), **options), samples)
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_samples_that_cannot_be_learned_from_are_counted_with_the_reason(tiny_model, capsys):
+    """A formula with a token of the model's own in it would end too soon, or stand for a picture that is not there."""
+    from latexocr.reading.inputs import load_processor
+    from latexocr.training import examples
+
+    latex = ["x", None, "x" * 9, "a<|im_end|>b", "<|image_pad|>", "y", "y"]
+    samples = [replace(sample, latex=text) for sample, text in zip(drawn(7), latex)]
+    samples[-1] = replace(samples[-1], image=Path("gone.png"))
+    given = TrainConfig(max_tokens=5, spelling="reference", skip_unreadable=True)
+    found = examples.usable(examples.material(samples, given), given, load_processor(tiny_model).tokenizer)
+    assert [example.latex for example in found] == ["x", "y"]
+    assert capsys.readouterr().err == (
+        "latexocr: 5 of 7 samples are left out: 1 with no formula, 1 with a formula of more than 5 tokens, 2 with a "
+        "formula with one of the model's own tokens in it, 1 with a picture that cannot be read.\n")
 
 
 def test_an_adapter_is_no_base(tuned, tmp_path):

@@ -30,7 +30,6 @@ def test_what_says_that_memory_is_short(error, short):
 @pytest.mark.parametrize(("batch", "most", "said"), [
     (8, 2, "2 fit. Give --batch 2 --accumulation 4, which learns the same"),
     (6, 4, "3 fit. Give --batch 3 --accumulation 2, which learns the same"),
-    (7, 4, "1 fit. Give --batch 1 --accumulation 7, which learns the same"),
     (8, 0, "not for one picture either. Give --gradient-checkpointing, --bits 4, --no-vision or a smaller model."),
 ])
 def test_too_little_memory_says_what_fits_and_that_then_trains(tiny_model, tmp_path, monkeypatch, batch, most, said):

@@ -39,7 +39,8 @@ from latexocr.reading.local import (
 )
 from latexocr.records import Sample
 from latexocr.training.flat import for_vllm
-from latexocr.training.record import RUN, room
+from latexocr.training.memory import for_weights
+from latexocr.training.record import RUN, alone, room
 
 CHECKED = 50
 """Pictures on which adapter and export must give the same answers."""
@@ -47,6 +48,9 @@ COMPARED = 5
 """Of these, pictures on which the logits of base, adapter and merged model are compared, in float32."""
 MERGE_TOLERANCE = 2e-3
 """Most that merging may change a logit in float32, relative to the spread of the logits; rounding is far below it."""
+SMALLER = ("It is merged in float32 in main memory, and reads on a GPU where there is one: without that GPU "
+           "(CUDA_VISIBLE_DEVICES=), or on a machine with more memory.")
+"""What to do where an export does not fit."""
 THINKING = "enable_thinking"
 """The variable by which templates of models that think are told not to."""
 SILENT = "{%- if enable_thinking is not defined -%}{%- set enable_thinking = false -%}{%- endif -%}"
@@ -79,30 +83,28 @@ def export(adapter: Path, out: Path, *, samples: Sequence[Sample] | None = None,
         raise UserError(f"{adapter}: no adapter in it (no adapter_config.json). {advice}")
     pictures = _pictures(adapter, samples)
     base = base_folder(adapter, download=download)
-    half = out.with_name(out.name + ".part")
-    shutil.rmtree(half, ignore_errors=True)
-    try:
-        with room(_made(half)):
+    half = out.absolute().with_name(f"{out.absolute().name}.part")
+    with alone(half), room(half.parent), for_weights(base, SMALLER):
+        try:
+            _empty(half)
             parity, answers = _write(adapter, base, half, pictures, dtype=dtype, shard_size=shard_size,
                                      download=download, trust_remote_code=trust_remote_code)
-        _compare(half, pictures, answers, dtype=dtype, trust_remote_code=trust_remote_code)
-        record = {**provenance.start(), "adapter": str(adapter), "base": str(base), "dtype": dtype,
-                  "pictures": len(pictures), **asdict(parity)}
-        provenance.write_text(half / "export.json", json.dumps(record, indent=1) + "\n")
-        if out.is_dir():
-            out.rmdir()
-        half.rename(out)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
+            _compare(half, pictures, answers, dtype=dtype, trust_remote_code=trust_remote_code)
+            record = {**provenance.start(), "adapter": str(adapter), "base": str(base), "dtype": dtype,
+                      "pictures": len(pictures), **asdict(parity)}
+            provenance.write_text(half / "export.json", json.dumps(record, indent=1) + "\n")
+            if out.is_dir():
+                out.rmdir()
+            half.rename(out)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
     return out
 
 
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as e:
-        raise UserError(f"{folder}: cannot be made ({e.strerror or e}). Give another folder.") from e
-    return folder
+def _empty(folder: Path) -> None:
+    """Remove what an export that was killed has left."""
+    for left in folder.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _write(adapter: Path, base: Path, folder: Path, pictures: list[Sample], *, dtype: str, shard_size: str,

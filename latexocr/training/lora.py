@@ -77,7 +77,8 @@ def _claimed(config: TrainConfig, settings: dict[str, Any], facts: dict[str, Any
 def _learn(config: TrainConfig, engine: str, base: Path, processor: Any, made: tuple[list[Example], list[Example]],
            given: tuple[list[Sample], list[Sample]], checkpoint: Path | None) -> None:
     """Train, from a checkpoint on where there is one, and write the adapter. `made`, `given`: learned, and watched."""
-    with memory.for_weights(base, config):
+    smaller = "a smaller model." if config.bits == 4 else "--bits 4, which takes a third, or a smaller model."
+    with memory.for_weights(base, f"Give {smaller}"):
         model = engines.with_adapter(engine, base, config, processor)
     ends, prompt = end_tokens(model, processor), prompt_text(config.prompt)
     collator = Collator(processor, [*made[0], *made[1]], ends, prompt, positions_of(model.get_base_model()))

@@ -25,8 +25,8 @@ def is_short(error: BaseException) -> bool:
 
 
 @contextmanager
-def for_weights(base: Path, config: TrainConfig) -> Iterator[None]:
-    """Raises UserError where the model alone, loaded inside, does not fit into memory."""
+def for_weights(base: Path, advice: str) -> Iterator[None]:
+    """Raises UserError where the model alone, used inside, does not fit into memory."""
     try:
         yield
     except (RuntimeError, MemoryError) as e:
@@ -36,9 +36,8 @@ def for_weights(base: Path, config: TrainConfig) -> Iterator[None]:
         cuda = loaded_cuda()
         there = "; this GPU has {1:.1f} GB, {0:.1f} of them free".format(
             *(size / 1e9 for size in cuda.mem_get_info())) if cuda else ""
-        smaller = "" if config.bits == 4 else "--bits 4, which takes a third, or "
         raise UserError(f"{base}: this model does not fit into memory: its weights take {weights:.1f} GB on disk"
-                        f"{there}. Give {smaller}a smaller model.") from e
+                        f"{there}. {advice}") from e
 
 
 def advice(trainer: Any, collator: Collator, config: TrainConfig) -> str:
