@@ -11,12 +11,14 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 """Seconds in which /proc counts."""
+LOOK_S = 2.0
+"""Between two looks at what every thread has taken: of one that ended since the last the rest is not known."""
 WORTH_NAMING = 0.05
 """Of a core: processes that take less are left out of records."""
 
@@ -50,6 +52,32 @@ def card() -> str | None:
     return next(iter(done.stdout.splitlines()), None)
 
 
+class Taken(threading.Thread):
+    """What programs and their descendants have taken of the cores, those included that end meanwhile."""
+
+    def __init__(self, roots: Sequence[int]) -> None:
+        super().__init__(daemon=True)
+        self.roots, self.ended = roots, threading.Event()
+        self.threads: dict[tuple[int, int], float] = {}
+        self.processes: dict[int, float] = {}
+        self.titles: dict[int, str] = {}
+        self.look()
+
+    def look(self) -> None:
+        self.threads |= thread_seconds(self.roots)
+        self.processes |= process_seconds(self.roots)
+        self.titles |= {pid: name for pid in self.processes if (name := title(pid)) != "ended"}
+
+    def run(self) -> None:
+        while not self.ended.wait(LOOK_S):
+            self.look()
+
+    def end(self) -> None:
+        self.ended.set()
+        self.join()
+        self.look()
+
+
 @contextlib.contextmanager
 def watched(roots: Sequence[int]) -> Iterator[dict[str, Any]]:
     """How busy the machine is meanwhile; filled in at the end.
@@ -63,10 +91,14 @@ def watched(roots: Sequence[int]) -> Iterator[dict[str, Any]]:
     ended = threading.Event()
     threading.Thread(target=ask_gpus, args=(lines, ended), daemon=True).start()
     try:
-        before, busy, begun = thread_seconds(roots), cpu_seconds(roots), time.perf_counter()
+        taken = Taken(roots)
+        before, busy, begun = dict(taken.threads), sum(taken.processes.values()), time.perf_counter()
+        taken.start()
         yield found
-        found |= {"seconds": time.perf_counter() - begun, "cpu_s": cpu_seconds(roots) - busy}
-        found["cores"] = shares(before, thread_seconds(roots), found["seconds"])
+        seconds = time.perf_counter() - begun
+        taken.end()
+        found |= {"seconds": seconds, "cpu_s": sum(taken.processes.values()) - busy,
+                  "cores": shares(before, taken.threads, seconds, taken.titles)}
     finally:
         ended.set()
     if percent := utilization(lines):
@@ -89,12 +121,12 @@ def utilization(lines: Iterable[str]) -> dict[str, float]:
     return {gpu: round(statistics.fmean(percents), 1) for gpu, percents in of_gpu.items()}
 
 
-def shares(before: dict[tuple[int, int], float], after: dict[tuple[int, int], float], seconds: float
-           ) -> list[dict[str, Any]]:
+def shares(before: Mapping[tuple[int, int], float], after: Mapping[tuple[int, int], float], seconds: float,
+           titles: Mapping[int, str]) -> list[dict[str, Any]]:
     """Of a core, by kind of process, the busiest first: all of that kind, the busiest process, its busiest thread."""
     kinds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for (process, thread), ticks in after.items():
-        kinds[title(process)][process].append((ticks - before.get((process, thread), 0.0)) / seconds)
+        kinds[titles.get(process, "ended")][process].append((ticks - before.get((process, thread), 0.0)) / seconds)
     rows = [{"process": kind, "number": len(threads), "all": round(sum(map(sum, threads.values())), 2),
              "busiest": round(max(map(sum, threads.values())), 2),
              "busiest_thread": round(max(map(max, threads.values())), 2)} for kind, threads in kinds.items()]
@@ -104,9 +136,10 @@ def shares(before: dict[tuple[int, int], float], after: dict[tuple[int, int], fl
 def title(pid: int) -> str:
     """What a process is, if it is still there."""
     try:
-        return kind(Path(f"/proc/{pid}/cmdline").read_text().strip("\0").split("\0"))
+        words = Path(f"/proc/{pid}/cmdline").read_text().strip("\0").split("\0")
     except OSError:
         return "ended"
+    return kind(words) if words[0] else "ended"  # Nobody has asked for its end yet.
 
 
 def kind(words: Sequence[str]) -> str:
@@ -128,11 +161,16 @@ def thread_seconds(roots: Sequence[int]) -> dict[tuple[int, int], float]:
 
 def cpu_seconds(roots: Sequence[int]) -> float:
     """Processor time that programs and their descendants have taken so far; on a busy machine the steadier measure."""
-    taken = 0.0
+    return sum(process_seconds(roots).values())
+
+
+def process_seconds(roots: Sequence[int]) -> dict[int, float]:
+    """The same, of each process that is still there."""
+    found = {}
     for pid in descendants(roots):
         with contextlib.suppress(OSError):
-            taken += seconds_of(Path(f"/proc/{pid}/stat"))
-    return taken
+            found[pid] = seconds_of(Path(f"/proc/{pid}/stat"))
+    return found
 
 
 def seconds_of(stat: Path) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -55,11 +56,23 @@ def test_the_busy_one_is_named_and_the_idle_one_left_out(turning):
     assert 0.8 <= load["seconds"] < 8
 
 
-def test_threads_add_up_within_a_process_and_processes_within_their_kind(monkeypatch):
-    monkeypatch.setattr(resources, "title", {1: "server", 2: "server", 3: "engine"}.get)
+def test_one_that_ends_meanwhile_is_counted(turning, monkeypatch):
+    monkeypatch.setattr(resources, "LOOK_S", 0.1)
+    pid = turning("busy.py", "pass")
+    with resources.watched([pid]) as load:
+        time.sleep(0.8)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        time.sleep(0.3)
+    row, = load["cores"]
+    assert row["process"] == "busy.py" and row["all"] > 0.05 and load["cpu_s"] > 0.05
+
+
+def test_threads_add_up_within_a_process_and_processes_within_their_kind():
+    titles = {1: "server", 2: "server", 3: "engine"}
     before = {(1, 1): 10.0, (2, 2): 5.0, (3, 3): 0.0}
     after = {(1, 1): 12.0, (1, 9): 1.0, (2, 2): 6.0, (3, 3): 3.8, (3, 4): 0.01}  # A thread that began meanwhile.
-    engine, server = resources.shares(before, after, 4.0)
+    engine, server = resources.shares(before, after, 4.0, titles)
     assert server == {"process": "server", "number": 2, "all": 1.0, "busiest": 0.75, "busiest_thread": 0.5}
     assert engine == {"process": "engine", "number": 1, "all": 0.95, "busiest": 0.95, "busiest_thread": 0.95}
 
