@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What GPUs have to tell about serving and training, in one go: gpu_records.sh DATA OUT "PART..." ["PART..." ["PART..."]]
+# What GPUs have to tell about serving and training: gpu_records.sh DATA OUT "PART..." ["PART..." ["PART..."]]
 #
 # The first parts run on a GPU, the second on another beside it, the third on both after that. DATA holds train/ with
 # train.jsonl (CROHME) and im2latex_sample/; OUT gets records and logs. PYTHON trains and is the client, with the
@@ -19,8 +19,19 @@
 # into vLLM's engines under load. The GPUs are FIRST_GPU (0) and the next; they have CORES (all) from FIRST_CORE (0) on,
 # the first SHARE (half) of them. After JOIN seconds nothing runs on one GPU any more, after END seconds nothing at all.
 set -uo pipefail
+alone="one many encoder speed cudnn notebook engines shapes_ernie shapes_qwen ernie"
+both="two_train two_serve two_record wide"
+refuse() {
+    echo "gpu_records.sh: found $1, expected DATA OUT \"PART...\" [\"PART...\" [\"PART...\"]]; parts: $alone; $both" >&2
+    exit 2
+}
+[ $# -ge 3 ] || refuse "${*:-nothing}"
 data=$1 out=$2
 shift 2
+for part in $*; do
+    [[ " $alone $both " == *" $part "* ]] || refuse "the part $part"
+done
+[ -d "$data/im2latex_sample" ] && [ -d "$data/train" ] || refuse "no im2latex_sample and train in $data"
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON}
 export CORES=${CORES:-$(getconf _NPROCESSORS_ONLN)} FIRST_CORE=${FIRST_CORE:-0} FIRST_GPU=${FIRST_GPU:-0}
@@ -78,8 +89,8 @@ room() { # PART GB
 serve() { # WAY NAME SECONDS FLAGS [OPTION...]: of a server started that way, with more flags
     local seconds
     seconds=$(within "$3") || { say "$2 not begun" && return; }
-    TORCH_COMPILE_DISABLE=$(no_compiling "$1") OMP_NUM_THREADS=1 lane "${SERVE_PATH:-}" timeout -k 20 "$seconds" "$PYTHON" \
-        "$here/serving_speed.py" --data "$printed" --serve-python "$SERVE_PYTHON" --flags="$4 $(flags "$1")" --warm 64 \
+    TORCH_COMPILE_DISABLE=$(no_compiling "$1") OMP_NUM_THREADS=1 lane "${SERVE_PATH:-}" timeout -k 20 "$seconds" \
+        "$PYTHON" "$here/serving_speed.py" --data "$printed" --serve-python "$SERVE_PYTHON" --flags="$4 $(flags "$1")" --warm 64 \
         --patience 100 --turn "$out/turn.$gpu" --keep "$out/answers/$2" --out "$out/$2.json" "${@:5}" \
         > "$out/$2.log" 2>&1
     say "$2 ended with $?: $(grep -E 'differ|pictures/s  |failed' "$out/$2.log" | cut -c1-60 | tr -s '\n ' ' ')"
@@ -173,8 +184,8 @@ wide() {
 ernie() { # as two_gpus.sh does it on two
     [ -d "$out/two/ernie_28b" ] ||
         lane "${TRAIN_PATH:-}" "$PYTHON" "$here/random_model.py" ernie_28b "$out/two/ernie_28b" > "$out/ernie.log" 2>&1
-    serve graphs two/serve-ernie_28b-1 300 "--load-format dummy --trust-remote-code $(room 0.4 6)" --model "$out/two/ernie_28b" \
-        --limit 200 --max-tokens 256 --alone 5 --in-flight 256 512 --seconds 10 --contenders served requests
+    serve graphs two/serve-ernie_28b-1 300 "--load-format dummy --trust-remote-code $(room 0.4 6)" \
+        --model "$out/two/ernie_28b" --limit 200 --max-tokens 256 --alone 5 --in-flight 256 512 --seconds 10 --contenders served requests
 }
 
 two() { # PART: of two_gpus.sh; served is what starts with graphs, as one_graphs does, or without any
@@ -191,13 +202,9 @@ two_serve() { two serve; }
 two_record() { two record; }
 
 # The rate that a run settles at, of steps 101 to 200; the same with cuDNN's attention; the notebook's.
-speed() {
-    learn speed 440 training_speed.py --data "$ink" --pictures 12800 --warm 100 --looks 8 --recipes ours-unsloth ours-peft
-}
-
-cudnn() {
-    learn speed_cudnn 200 training_speed.py --data "$ink" --pictures 12800 --warm 100 --looks 8 --recipes ours-peft --cudnn
-}
+settled="--data $ink --pictures 12800 --warm 100 --looks 8 --recipes"
+speed() { learn speed 440 training_speed.py $settled ours-unsloth ours-peft; }
+cudnn() { learn speed_cudnn 200 training_speed.py $settled ours-peft --cudnn; }
 
 engines() { learn engines_ernie 330 engines.py 20 ernie4_5_vl_moe; }
 shapes_ernie() { learn shapes_ernie 170 training_shapes.py --shapes ernie_28b --bits 4 --batches 4 1; }
@@ -210,11 +217,7 @@ notebook() {
 
 parts() { # "PART...": one after the other
     for part in $1; do
-        case $part in
-        one | many | encoder | speed | cudnn | notebook | engines | shapes_ernie | shapes_qwen | ernie) $part ;;
-        wide | two_train | two_serve | two_record) $part ;;
-        *) say "no part $part" ;;
-        esac
+        $part
     done
 }
 

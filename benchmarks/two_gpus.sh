@@ -10,6 +10,8 @@
 # (date +%s) at which all has to end. A server that has its record in FOLDER is not measured again. REHEARSE=1 goes
 # through it on a CPU, with tiny models.
 set -euo pipefail
+[ $# -ge 3 ] ||
+    { echo "two_gpus.sh: found ${*:-nothing}, expected DATA FOLDER and train, serve or record" >&2 && exit 2; }
 data=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,7 +38,7 @@ on() { # FIRST LAST COMMAND...: with these GPUs, and their share of the cores, w
         taskset -c $((core + first * cores / 2))-$((core + (last + 1) * cores / 2 - 1)) "$@"
 }
 
-learn() { # MODEL NAME STEPS BATCH FIRST LAST [OPTION]; 5 workers with 4 batches of 512 pictures each hold 5 GB of /dev/shm
+learn() { # MODEL NAME STEPS BATCH FIRST LAST [OPTION]; a worker holds four batches of up to 250 MB each in /dev/shm
     local gpus=$(($6 - $5 + 1))
     on "$5" "$6" "$PYTHON" -m accelerate.commands.launch "${launch[@]}" --num_machines 1 --num_processes "$gpus" \
         --main_process_port "$((29500 + $5))" $([ "$gpus" -gt 1 ] && [ -z "${REHEARSE:-}" ] && echo --multi_gpu) \
