@@ -15,7 +15,7 @@ from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.reading.local import load_model
 from latexocr.records import Sample
-from latexocr.training import examples
+from latexocr.training import examples, watch
 from latexocr.training.lora import TrainConfig, train
 from tests.conftest import drawn
 from tests.test_lora import config, log, weights
@@ -122,6 +122,16 @@ def test_a_package_for_curves_that_is_missing_is_one_line_before_any_work(tiny_m
     with pytest.raises(UserError, match=r"trackio, which is not installed: pip install trackio\. Or use --log-to none"):
         train(config(tiny_model, tmp_path / "a", log_to="trackio"), drawn(4))
     assert not (tmp_path / "a").exists()
+
+
+def test_what_draws_curves_may_refuse_in_one_line(tmp_path):
+    """As wandb does without a key, seen with wandb 0.31."""
+    refusal = type("UsageError", (Exception,), {"__module__": "wandb.errors.errors"})
+    given = TrainConfig(out=tmp_path, log_to="wandb")
+    with pytest.raises(UserError, match=r"go to wandb, which says: No API key\. .*--log-to none"), watch.drawing(given):
+        raise refusal("No API key.\nUse `wandb login`.")
+    with pytest.raises(ValueError, match="other"), watch.drawing(given):
+        raise ValueError("other")
 
 
 def test_whole_formulas_are_held_out_and_few_samples_are_not():

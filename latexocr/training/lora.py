@@ -52,7 +52,7 @@ def train(config: TrainConfig, samples: Sequence[Sample] | None = None,
                         f"of at most {max(len(learned), TrainConfig.batch)}.")
     facts = {"backend": engine, "base": str(base), "n": len(learned), "n_eval": len(watched),
              "left_out": len(samples) - len(learned), "overlap": examples.overlap(eval_samples, samples)}
-    with _claimed(config, settings, facts) as claim, record.room(config.out):
+    with _claimed(config, settings, facts) as claim, record.room(config.out), watch.drawing(config):
         if not claim.finished:
             _learn(config, engine, base, processor, (learned, watched), (samples, eval_samples), claim.checkpoint)
     return config.out

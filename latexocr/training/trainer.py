@@ -70,7 +70,8 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
     bf16 = on_gpu and torch.cuda.is_bf16_supported()
     arguments = SFTConfig(
         output_dir=str(config.out.resolve() / "checkpoints"), seed=config.seed, data_seed=config.seed,
-        report_to=config.log_to, disable_tqdm=True, ddp_find_unused_parameters=False,
+        report_to=config.log_to, run_name=config.out.resolve().name, disable_tqdm=True,
+        ddp_find_unused_parameters=False,
         learning_rate=config.learning_rate, lr_scheduler_type=config.schedule, warmup_steps=config.warmup,
         weight_decay=config.weight_decay, optim=_optimizer(config.optimizer, on_gpu), max_steps=plan.steps,
         train_sampling_strategy="sequential",

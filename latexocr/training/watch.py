@@ -10,6 +10,8 @@ import json
 import math
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import time
 from typing import Any
@@ -26,6 +28,19 @@ def curves(config: TrainConfig) -> None:
         raise UserError(f"Curves were to go to {config.log_to}, which is not installed: pip install {config.log_to}. "
                         "Or use --log-to none: log.jsonl has the numbers too.")
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(config.out / "tensorboard")
+
+
+@contextmanager
+def drawing(config: TrainConfig) -> Iterator[None]:
+    """Raises UserError where the package that curves go to refuses inside: wandb without a key, for one."""
+    try:
+        yield
+    except Exception as e:
+        if type(e).__module__.partition(".")[0] != config.log_to:
+            raise
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0].rstrip(".")
+        raise UserError(f"Curves were to go to {config.log_to}, which says: {reason}. Mend that, or use --log-to none: "
+                        "log.jsonl has the numbers too.") from e
 
 
 def watched(trainer: type, trial: Trial, pictures_a_step: int) -> type:
