@@ -112,8 +112,11 @@ def _outcome(state: Any) -> dict[str, Any]:
 
 def _ready(config: TrainConfig) -> str:
     """The engine, with all that it and the curves need at hand. Raises UserError before any work is done."""
+    from huggingface_hub import constants
+
     # What transformers renames is between it and TRL, not for those who train.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # TRL would tell the hub of each training.
     watch.curves(config)
     return engines.choose(config)
 
