@@ -7,7 +7,7 @@ import pytest
 from latexocr.errors import UserError
 from latexocr.reading.conversation import conversation
 from latexocr.reading.images import prepare
-from latexocr.reading.inputs import encode, load_processor, render
+from latexocr.reading.inputs import BUILTIN, encode, load_processor, render, resolve
 from latexocr.training.collate import IGNORED, Collator, Example
 from latexocr.training.pictures import pack
 from tests.conftest import TEMPLATE, drawn
@@ -40,6 +40,13 @@ def test_labels_are_exactly_the_formula_and_its_end(collator, processor, templat
     for labels, latex in zip(batch["labels"], FORMULAS):
         counted = labels[labels != IGNORED]
         assert processor.tokenizer.decode(counted) == latex + "<|im_end|>"
+
+
+def test_labels_of_the_embedded_model_are_exactly_the_formula_and_its_end(collator):
+    processor = load_processor(resolve(BUILTIN))
+    own = Collator(processor, collator.examples, {processor.tokenizer.eos_token_id})
+    for labels, latex in zip(own([{"sample": n} for n in range(len(FORMULAS))])["labels"], FORMULAS):
+        assert processor.tokenizer.decode(labels[labels != IGNORED]) == latex + processor.tokenizer.eos_token
 
 
 def test_no_picture_token_and_no_padding_counts(collator, processor):
