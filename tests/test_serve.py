@@ -38,7 +38,6 @@ from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig
 from latexocr.reading.guard.latexocr_guard import LARGEST_BODY, Guard
 from latexocr.reading.local import pick_dtype
-from latexocr.reading.processes import cores
 from latexocr.reading.served import ServedReader
 from latexocr.reading.server import reason, running, wait_until_healthy
 from latexocr.records import Sample
@@ -219,13 +218,29 @@ def test_the_key_is_in_the_environment_alone(tiny_model):
     assert KEY not in repr(options)
 
 
-@pytest.mark.parametrize(("set", "cpu", "expected"), [
-    (None, True, str(max(1, cores() - 1))), ("7", True, "7"), (None, False, None), ("7", False, "7")])
-def test_a_core_is_left_to_what_takes_requests(tiny_model, monkeypatch, set, cpu, expected):
+@pytest.mark.parametrize(("cores", "weights_mb", "flags", "copies", "threads"), [
+    (1, 40, (), 1, "1"), (2, 40, (), 2, "1"), (16, 40, (), 4, "4"), (2, 6000, (), 1, "1"), (16, 6000, (), 1, "15"),
+    (4, 40, ("--data-parallel-size", "2"), 1, "3"), (4, 40, ("--tensor-parallel-size=2",), 1, "3"),
+])
+def test_a_small_model_has_a_copy_a_core_and_a_large_one_leaves_a_core_to_requests(
+        tmp_path, monkeypatch, cores, weights_mb, flags, copies, threads):
+    monkeypatch.setattr("latexocr.reading.vllm.cores", lambda: cores)
+    monkeypatch.setattr("latexocr.reading.processes.cores", lambda: cores)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if set:
-        monkeypatch.setenv("OMP_NUM_THREADS", set)
-    assert environment(Serve("m"), tiny_model, cpu=cpu).get("OMP_NUM_THREADS") == expected
+    with (tmp_path / "a.safetensors").open("wb") as file:
+        file.truncate(weights_mb << 20)
+    (tmp_path / "config.json").write_text("{}")
+    options = Serve("m", flags=flags)
+    words = command_line(tmp_path, options, 81, cpu=True)
+    value = dict(itertools.pairwise(words))
+    assert value.get("--distributed-executor-backend") == ("uni" if copies > 1 else None)
+    if copies > 1:
+        assert (value["--data-parallel-size"], value["--kv-cache-memory-bytes"]) == (str(copies), str(2**30 // copies))
+    assert environment(options, tmp_path, cpu=True)["OMP_NUM_THREADS"] == threads
+    assert "--distributed-executor-backend" not in command_line(tmp_path, options, 81, cpu=False)
+    assert "OMP_NUM_THREADS" not in environment(options, tmp_path, cpu=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert environment(options, tmp_path, cpu=True)["OMP_NUM_THREADS"] == "7"
 
 
 @pytest.mark.parametrize(("options", "message"), [

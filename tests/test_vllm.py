@@ -72,10 +72,10 @@ def test_a_small_model_leaves_room_on_a_gpu(tmp_path, weights_gb, gpu_gb, share)
 
 
 def test_what_is_set_in_the_environment_stays(monkeypatch):
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "7")
+    monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0-3")
     monkeypatch.delenv("VLLM_NO_USAGE_STATS", raising=False)
     chosen = environment(cpu=True)
-    assert "VLLM_CPU_KVCACHE_SPACE" not in chosen and chosen["VLLM_NO_USAGE_STATS"] == "1"
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in chosen and chosen["VLLM_NO_USAGE_STATS"] == "1"
 
 
 @pytest.mark.serve

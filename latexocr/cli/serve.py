@@ -150,7 +150,7 @@ def command_line(folder: Path, options: Serve, port: int, *, cpu: bool) -> list[
     The answers of whoever asks without settings are greedy, as ours are, whatever the checkpoint's own settings say.
     """
     from latexocr.reading.ernie_vllm import trusted
-    from latexocr.reading.vllm import engine_options
+    from latexocr.reading.vllm import KV_CACHE, engine_options
 
     greedy = {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
     chosen = engine_options(folder, cpu=cpu) | {
@@ -158,10 +158,21 @@ def command_line(folder: Path, options: Serve, port: int, *, cpu: bool) -> list[
         "default_chat_template_kwargs": {"enable_thinking": False}, "middleware": "latexocr_guard.Guard",
         "allowed_media_domains": "none.invalid", "disable_uvicorn_access_log": True,
         "trust_remote_code": trusted(folder, asked=options.trust_remote_code)}
+    if (copies := _copies(folder, options, cpu=cpu)) > 1:
+        chosen |= {"data_parallel_size": copies, "distributed_executor_backend": "uni",
+                   "kv_cache_memory_bytes": KV_CACHE // copies}
     model = chosen.pop("model")
     start = ["vllm.entrypoints.openai.api_server", "--model"] if cpu else ["vllm.entrypoints.cli.main", "serve"]
     flags = [word for name, value in chosen.items() for word in _flag(name.replace("_", "-"), value)]
     return ["-m", *start, model, *flags, *options.flags]
+
+
+def _copies(folder: Path, options: Serve, *, cpu: bool) -> int:
+    """How many copies of the model vLLM is told to have; 1 also where the user tells it."""
+    from latexocr.reading.vllm import engines
+
+    told = any("parallel-size" in flag for flag in options.flags)
+    return engines(folder) if cpu and not told else 1
 
 
 def _flag(name: str, value: Any) -> list[str]:
@@ -173,8 +184,8 @@ def _flag(name: str, value: Any) -> list[str]:
 def environment(options: Serve, folder: Path, *, cpu: bool) -> dict[str, str]:
     """The server's environment. Its key is there and not on its command line, which everybody can see.
 
-    What our client is to know of the model, the guard says from there (`reading/guard`). On a CPU one core is left to
-    what takes requests and pictures in, unless OMP_NUM_THREADS is set.
+    What our client is to know of the model, the guard says from there (`reading/guard`). On a CPU the copies of a model
+    share the cores; one copy leaves a core to what takes requests and pictures in.
     """
     from latexocr.reading import guard
     from latexocr.reading.confidence import read_calibration
@@ -185,7 +196,8 @@ def environment(options: Serve, folder: Path, *, cpu: bool) -> dict[str, str]:
     key = {"VLLM_API_KEY": options.api_key} if options.api_key else {}
     calibration = read_calibration(folder)
     about = {"LATEXOCR_SERVED": json.dumps({"calibration": asdict(calibration) if calibration else None})}
-    threads = {"OMP_NUM_THREADS": str(max(1, cores() - 1))} if cpu else {}
+    copies = _copies(folder, options, cpu=cpu)
+    threads = {"OMP_NUM_THREADS": str(cores() // copies if copies > 1 else max(1, cores() - 1))} if cpu else {}
     return threads | os.environ | chosen(cpu=cpu, download=options.download) | key | about | {
         "PYTHONPATH": os.pathsep.join(path)}
 

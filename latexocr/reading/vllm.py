@@ -24,6 +24,7 @@ from latexocr.reading.decoding import loop_end
 from latexocr.reading.ernie_vllm import question, trusted
 from latexocr.reading.inputs import adds_special_tokens, load_processor, model_type, render, resolve, tuned_with
 from latexocr.reading.local import answered, pick_dtype, prepared
+from latexocr.reading.processes import cores
 from latexocr.records import Prediction, Sample, failure
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ AHEAD = 1536
 those of 70 GB)."""
 BESIDE_WEIGHTS = 16 << 30
 """Bytes of a GPU's memory for pictures and answers in work: 2.7 million tokens of the embedded model in float32."""
+KV_CACHE = 1 << 30
+"""Bytes of a CPU's memory for tokens in work: 350,000 of the embedded model in bfloat16."""
+SMALL = 256 << 20
+"""Bytes of weights up to which the steps of a model are too short for threads to share."""
+ENGINES = 4
+"""Copies of a small model, at most, that a server on a CPU has; each takes some 1.5 GB."""
 PROBE = """
 from importlib import metadata, util
 if util.find_spec("vllm"):
@@ -84,15 +91,25 @@ def engine_options(folder: Path, *, cpu: bool) -> dict[str, Any]:
     """
     return {"model": str(folder), "max_model_len": CONTEXT, "limit_mm_per_prompt": {"image": 1, "video": 0},
             "enable_prefix_caching": False, "mm_processor_cache_gb": 0,
-            "dtype": pick_dtype("auto", "cpu") if cpu else "auto", "enforce_eager": cpu}
+            "dtype": pick_dtype("auto", "cpu") if cpu else "auto", "enforce_eager": cpu,
+            **({"kv_cache_memory_bytes": KV_CACHE} if cpu else {})}
+
+
+def engines(folder: Path) -> int:
+    """How many copies of a model a server on a CPU has: of a small one, one a core."""
+    return min(cores(), ENGINES) if weights(folder) <= SMALL else 1
+
+
+def weights(folder: Path) -> int:
+    """Bytes of a model's weights."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def gpu_share(folder: Path, total: int) -> float:
     """The part of a GPU with `total` bytes that a model is given in this process, which may want the rest: what its
     weights and `BESIDE_WEIGHTS` need, and never more than vLLM takes by itself. (A server takes that, 0.9 or more.)
     """
-    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    return min(0.9, (1.2 * weights + BESIDE_WEIGHTS) / total)
+    return min(0.9, (1.2 * weights(folder) + BESIDE_WEIGHTS) / total)
 
 
 def environment(*, cpu: bool, download: bool = False) -> dict[str, str]:
@@ -105,10 +122,8 @@ def environment(*, cpu: bool, download: bool = False) -> dict[str, str]:
     if not download:
         chosen["HF_HUB_OFFLINE"] = "1"
     if cpu:
-        # Bound to cores, its threads would share one of two with whatever else was bound there; 1 GB is 170,000 tokens
-        # of the embedded model.
-        chosen |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1",
-                   "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+        # Bound to cores, its threads would share one of two with whatever else was bound there.
+        chosen |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
     return {name: value for name, value in chosen.items() if name not in os.environ}
 
 
