@@ -47,6 +47,7 @@ from serving_readers import measure
 
 from latexocr import provenance
 from latexocr.reading import GenerateConfig
+from latexocr.reading.local import pick_dtype
 from latexocr.reading.vllm import find_build
 from latexocr.records import Sample
 
@@ -151,7 +152,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, help="pictures that transformers reads together")
     parser.add_argument("--max-tokens", type=int, default=GenerateConfig().max_tokens)
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"),
-                        help="of all contenders; auto: bfloat16 on a GPU, float32 elsewhere")
+                        help="of all contenders; auto: bfloat16 on a GPU, elsewhere what transformers reads in there")
     parser.add_argument("--seconds", type=float, default=0.0, help="read all pictures again until so many have passed")
     parser.add_argument("--patience", type=float, default=900.0, help="seconds after which a contender is given up")
     parser.add_argument("--warm", type=int, default=8, help="pictures read before the clock starts")
@@ -224,7 +225,7 @@ def number_format(options: argparse.Namespace) -> str:
     """That of all contenders, by name."""
     if options.dtype != "auto":
         return options.dtype
-    return "float32" if find_build(options.serve_python).cpu else "bfloat16"
+    return pick_dtype("auto", "cpu") if find_build(options.serve_python).cpu else "bfloat16"
 
 
 def contender(options: argparse.Namespace) -> dict[str, Any]:
