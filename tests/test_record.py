@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from latexocr.errors import UserError
+from latexocr.training import watch
 from latexocr.training.lora import train
 from latexocr.training.record import alone, claim, last_checkpoint, room
 from tests.conftest import drawn
@@ -79,6 +80,32 @@ def test_a_loss_that_is_no_number_ends_the_run(tiny_model, tmp_path):
     with pytest.raises(UserError, match=r"The loss is nan by step 10: .*--learning-rate"):
         train(given, drawn(8))
     assert not (tmp_path / "a" / "adapter_model.safetensors").exists()
+
+
+def test_the_best_checkpoint_is_kept_though_the_folder_was_moved(tiny_model, tmp_path, monkeypatch):
+    """Begun under a relative name, killed, moved, continued from elsewhere; its first checkpoint reads best."""
+    from safetensors.torch import load_file
+    from transformers import Trainer
+
+    def dies(self, *arguments):
+        if self.state.global_step == 3:
+            raise Killed
+        return step(self, *arguments)
+
+    step = Trainer.training_step
+    monkeypatch.setattr(watch, "standing", lambda scores, done: done)
+    monkeypatch.chdir(tmp_path)
+    given = config(tiny_model, Path("a"), steps=4, save_steps=2, log_to="none")
+    with monkeypatch.context() as dying, pytest.raises(Killed):
+        dying.setattr(Trainer, "training_step", dies)
+        train(given, drawn(16), drawn(4, seed=1))
+    Path("a").rename("b")
+    monkeypatch.chdir("/")
+    out = train(config(tiny_model, tmp_path / "b", steps=4, save_steps=2, log_to="none"), drawn(16), drawn(4, seed=1))
+    assert json.loads((out / "run.json").read_text())["best_checkpoint"] == "checkpoint-2"
+    kept, best, last = (load_file(folder / "adapter_model.safetensors") for folder in (
+        out, out / "checkpoints/checkpoint-2", out / "checkpoints/checkpoint-4"))
+    assert all(kept[name].equal(best[name]) for name in best) and not all(kept[n].equal(last[n]) for n in last)
 
 
 class Killed(BaseException):

@@ -91,6 +91,10 @@ def _loss_log(path: Path) -> Any:
     from transformers import TrainerCallback
 
     class LossLog(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.best_model_checkpoint:  # The folder may have been moved since.
+                state.best_model_checkpoint = str(Path(args.output_dir) / Path(state.best_model_checkpoint).name)
+
         def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
                 path.write_text("".join(json.dumps(entry) + "\n" for entry in state.log_history), encoding="utf-8")
