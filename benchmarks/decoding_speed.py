@@ -4,7 +4,8 @@
     ... --python PIX2TEX/bin/python --weights weights.pth --glyph-height 11         # beside pix2tex as shipped
 
 All in one run on one machine: OUT/decoding.json has, for each number format and number of cores, seconds a picture by
-the clock and of the processor, and by stage: the tower, the question (picture and prompt in the language model), the
+the clock and of the processor; also as `transcribe` reads, with batches side by side on the cores; and, one batch after
+the other, by stage: the tower, the question (picture and prompt in the language model), the
 tokens of the answers, and the rest (pictures prepared, templates, words). The floor is what the products of matrices of
 these very answers take at the speed of one large product, and at least the time to read the weights once a step, at the
 speed at which memory as large as they are is read; both are measured here, with as many threads. On a busy machine only
@@ -20,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from latexocr.bench.run import draw
 from latexocr.data.sources import load
 from latexocr.errors import UserError
 from latexocr.provenance import start, write_text
+from latexocr.reading import Reader
 from latexocr.records import Sample
 
 STAGES = ("tower", "question", "answer")
@@ -158,6 +160,8 @@ class Row:
     floor: dict[str, float]
     """Least seconds on this machine."""
     times_floor: float
+    side_by_side: tuple[float, float] | None
+    """Seconds of the clock and of the processor with as many batches at once as the reader takes; None on one core."""
 
 
 def measured(samples: Sequence[Sample], dtype: str, cores: Sequence[int]) -> Iterator[tuple[Row, list[str]]]:
@@ -166,7 +170,8 @@ def measured(samples: Sequence[Sample], dtype: str, cores: Sequence[int]) -> Ite
 
     from latexocr.reading.local import load_model
 
-    reader, n = load_model("builtin", device="cpu", dtype=dtype), len(samples)
+    together, n = load_model("builtin", device="cpu", dtype=dtype), len(samples)
+    reader = replace(together, at_once=1)
     decoder = sum(parameter.nbytes for parameter in reader.model.model.language_model.parameters())
     with operations() as counted:
         counter = Meter(reader.model, counted)
@@ -176,10 +181,10 @@ def measured(samples: Sequence[Sample], dtype: str, cores: Sequence[int]) -> Ite
     for threads in cores:
         torch.set_num_threads(threads)
         list(reader.read(samples[:8]))  # warm-up: threads started, kernels chosen
-        meter, began = Meter(reader.model, clocks), clocks()
-        answers = [prediction.latex for prediction in reader.read(samples)]
-        clock, processor = ((clocks() - began) / n).tolist()
+        meter = Meter(reader.model, clocks)
+        (clock, processor), answers = timed(reader, samples)
         meter.close()
+        side_by_side = tuple(np.round(timed(together, samples)[0], 4).tolist()) if threads > 1 else None
         machine = Machine.measured(dtype, decoder)
         floor = {stage: flop[stage] / machine.flops for stage in STAGES}
         floor["answer"] = max(floor["answer"], meter.steps / n * decoder / machine.bytes_per_s)
@@ -187,7 +192,14 @@ def measured(samples: Sequence[Sample], dtype: str, cores: Sequence[int]) -> Ite
         stages["rest"] = clock - sum(stages.values())
         yield Row(dtype, threads, round(clock, 4), round(processor, 4), rounded(stages), round(meter.steps / n, 2),
                   round(meter.rows / meter.steps, 1), machine, rounded({stage: flop[stage] / 1e9 for stage in STAGES}),
-                  rounded(floor), round(clock / sum(floor.values()), 2)), answers
+                  rounded(floor), round(clock / sum(floor.values()), 2), side_by_side), answers
+
+
+def timed(reader: Reader, samples: Sequence[Sample]) -> tuple[np.ndarray, list[str]]:
+    """Seconds a picture of the clock and of the processor, and the answers."""
+    began = clocks()
+    answers = [prediction.latex for prediction in reader.read(samples)]
+    return (clocks() - began) / len(samples), answers
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:
@@ -232,11 +244,12 @@ def side_by_side(options: Options, dtype: str, workers: int, n: int) -> float:
 
 def pix2tex(options: Options, samples: Sequence[Sample], cores: int) -> dict[str, float]:
     """Seconds a picture of pix2tex as shipped with so many threads, by the clock and of the processor."""
-    from peers import Pix2tex, Worker, timed
+    from peers import Pix2tex, Worker
+    from peers import timed as peer_timed
 
     reader = Pix2tex(Worker(options.python, options.weights, "shipped", cores), options.glyph_height, batch_size=1)
     list(reader.read(samples[:1]))
-    clock, processor, _ = timed(reader, samples[:PIX2TEX])
+    clock, processor, _ = peer_timed(reader, samples[:PIX2TEX])
     n = len(samples[:PIX2TEX])
     return {"n": n, "seconds": round(clock / n, 3), "processor_seconds": round(processor / n, 3)}
 
@@ -249,7 +262,7 @@ def run(options: Options) -> dict[str, Any]:
             rows.append(asdict(row))
             answers[dtype, row.cores] = said
             print(f"{dtype} on {row.cores}: {row.seconds:.3f} s, {row.processor_seconds:.3f} of the processor, "
-                  f"{row.times_floor} times the floor; {row.stages}", flush=True)
+                  f"{row.times_floor} times the floor; {row.stages}; side by side {row.side_by_side}", flush=True)
     first = next(iter(answers.values()))
     found: dict[str, Any] = {
         "n": len(samples), "rows": rows,
@@ -260,7 +273,8 @@ def run(options: Options) -> dict[str, Any]:
     if options.python and options.weights:
         peer = found["pix2tex"] = {str(cores): pix2tex(options, samples, cores) for cores in options.cores}
         found["pix2tex_over_latexocr"] = {f"{row['dtype']} on {row['cores']}": {
-            kind: round(peer[str(row["cores"])][kind] / row[kind], 1) for kind in ("seconds", "processor_seconds")}
+            kind: round(peer[str(row["cores"])][kind] / mine, 1) for kind, mine in zip(
+                ("seconds", "processor_seconds"), row["side_by_side"] or (row["seconds"], row["processor_seconds"]))}
             for row in rows}
     return found | {"data": options.data, "load": os.getloadavg()[0], "start": began}
 

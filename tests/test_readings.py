@@ -31,8 +31,8 @@ from latexocr.data.sources import content_hash, load
 from latexocr.data.write import write_samples
 from latexocr.errors import UserError
 from latexocr.reading import BATCH
+from latexocr.reading.batches import WINDOW
 from latexocr.reading.latency import Latency
-from latexocr.reading.local import WINDOW
 from latexocr.records import Prediction, Sample, read_predictions, write_predictions
 
 RUN = Run("fake", "data", "abc", {}, n=5)

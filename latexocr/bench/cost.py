@@ -15,7 +15,7 @@ from typing import Any
 from latexocr.bench.folder import Run
 from latexocr.provenance import forget_peak_memory, peak_memory
 from latexocr.reading import Reader
-from latexocr.reading.local import WINDOW
+from latexocr.reading.batches import WINDOW
 from latexocr.records import Prediction, Sample
 
 

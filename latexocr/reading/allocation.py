@@ -9,15 +9,16 @@ from __future__ import annotations
 import ctypes
 import sys
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h."""
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
+"""M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX of malloc.h."""
 LARGEST = 2**30
 """Bytes up to which memory is kept."""
 
 
 def keep_freed_memory() -> None:
-    """For the whole process; nothing where the C library is not glibc."""
+    """For the whole process, best before it has threads; nothing where the C library is not glibc."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, LARGEST)
         mallopt(TRIM_THRESHOLD, LARGEST)
+        mallopt(ARENA_MAX, 1)  # A thread's own memory is at most 64 MB, and what it freed there serves no other.

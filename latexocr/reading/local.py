@@ -6,23 +6,23 @@ metrics or training.
 
 from __future__ import annotations
 
-import itertools
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from latexocr.errors import UserError
 from latexocr.reading import BATCH, GenerateConfig, ernie_remote
+from latexocr.reading.batches import Question, Unreadable, batches, prepared
 from latexocr.reading.confidence import Calibration, confidence, read_calibration
 from latexocr.reading.conversation import PROMPT, conversation, formula, prompt_names, prompt_text
 from latexocr.reading.decoding import Answer, Pieces, decode
-from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, model_type, needs_remote_code, render, resolve, tuned_with
+from latexocr.reading.parallel import Watch, each
 from latexocr.records import Prediction, Sample, failure
 
 if TYPE_CHECKING:
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-WINDOW = 2
-"""Batches of pictures that are sorted by size together; results of a window come when its pictures are read."""
-AREA = 2**21
-"""Pixels of a batch, so that large pictures are not too many for memory, and small ones not padded to large ones."""
+AT_ONCE = 2
+"""Batches read at the same time on a CPU."""
 
 
 def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "auto",
@@ -44,8 +42,12 @@ def load_model(path: str | Path, *, device: Device = "auto", dtype: Dtype = "aut
 
     Raises UserError where there is no such model, or an adapter's base is not here.
     """
+    from latexocr.reading.allocation import keep_freed_memory
+
     folder = resolve(path, download=download)
     device = pick_device(device)
+    if device == "cpu":
+        keep_freed_memory()
     options = {"download": download, "trust_remote_code": trust_remote_code}
     dtype = pick_dtype(dtype, device)
     if (folder / "adapter_config.json").is_file():
@@ -66,7 +68,6 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     """A reader around weights already in memory; they are moved, cast and set to answer greedily, in place."""
     from transformers import GenerationConfig
 
-    from latexocr.reading.allocation import keep_freed_memory
     from latexocr.reading.attention import plan_no_shapes
     from latexocr.reading.patches import multiply_patches
 
@@ -78,9 +79,7 @@ def reader_of(model: PreTrainedModel, processor: ProcessorMixin, *, device: str,
     model = in_format(model, dtype).to(device).eval()
     multiply_patches(model)
     plan_no_shapes()
-    if device == "cpu":
-        keep_freed_memory()
-    return LocalReader(model, processor, frozenset(ends), config, prompt)
+    return LocalReader(model, processor, frozenset(ends), config, prompt, at_once=AT_ONCE if device == "cpu" else 1)
 
 
 def in_format(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
@@ -212,67 +211,59 @@ class LocalReader:
     prompt: str = PROMPT
     calibration: Calibration | None = None
 
+    at_once: int = 1
+    """Batches read at the same time, where there are as many cores."""
+    words: Lock = field(default_factory=Lock, repr=False, compare=False)
+    """Held by who uses the processor: a tokenizer refuses two threads."""
+
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
-        samples = iter(samples)
-        size = self.config.batch_size or BATCH
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            while window := list(itertools.islice(samples, WINDOW * size)):
-                yield from self._read_window(window, list(pool.map(prepared, window)))
+        done: dict[int, Prediction] = {}
+        handed = 0
+        asked = batches(samples, self.config.batch_size or BATCH)
+        for batch, answers in each(asked, self._read_batch, self.model, self._side_by_side()):
+            done |= zip((one.place for one in batch), answers)
+            while handed in done:
+                yield done.pop(handed)
+                handed += 1
+
+    def _side_by_side(self) -> int:
+        """How many batches at once; one where tokens are drawn, as all threads draw from one source."""
+        import torch
+
+        return 1 if self.config.temperature else min(self.at_once, torch.get_num_threads())
 
     def stream(self, sample: Sample, write: Callable[[str], None]) -> Prediction:
         """The prediction of one sample, whose reply is written piece by piece as the model says it."""
         picture = prepared(sample)
         if isinstance(picture, Exception):
             return failure(sample, picture)
-        [answer] = self._generate([picture], watch=Pieces(self.processor.tokenizer, write))
+        [answer] = self._generate([picture], self.model, Pieces(self.processor.tokenizer, write))
         return self._prediction(sample, answer)
 
-    def _read_window(self, samples: list[Sample], pictures: list[Image | UserError]) -> Iterator[Prediction]:
-        """Predictions of a window: batches of like size, handed on as soon as all before them are there."""
-        done = {i: failure(samples[i], p) for i, p in enumerate(pictures) if isinstance(p, Exception)}
-        handed = 0
-        for batch in self._batches({i: picture for i, picture in enumerate(pictures) if i not in done}):
-            done |= zip(batch, self._read_batch([samples[i] for i in batch], [pictures[i] for i in batch]))
-            while handed in done:
-                yield done.pop(handed)
-                handed += 1
-        while handed in done:
-            yield done.pop(handed)
-            handed += 1
-
-    def _batches(self, pictures: dict[int, Image]) -> Iterator[list[int]]:
-        """Numbers of pictures of like size, at most `AREA` together when all are as large as the largest."""
-        most, batch = self.config.batch_size or BATCH, []
-        for number in sorted(pictures, key=lambda i: (_area(pictures[i]), pictures[i].size)):
-            if len(batch) == most or (batch and (len(batch) + 1) * _area(pictures[number]) > AREA):
-                yield batch
-                batch = []
-            batch.append(number)
-        if batch:
-            yield batch
-
-    def _read_batch(self, samples: list[Sample], pictures: list[Image]) -> list[Prediction]:
+    def _read_batch(self, batch: list[Question] | list[Unreadable], model: PreTrainedModel, watch: Watch
+                    ) -> list[Prediction]:
         """One answer a picture. What a batch cannot do (memory, one odd picture) its halves try; one alone fails."""
+        if isinstance(batch[0], Unreadable):
+            return [failure(one.sample, one.reason) for one in batch]
         try:
-            return [self._prediction(*answer) for answer in zip(samples, self._generate(pictures))]
+            answers = self._generate([one.picture for one in batch], model, watch)
+            return [self._prediction(one.sample, answer) for one, answer in zip(batch, answers)]
         except (RuntimeError, ValueError) as e:
-            if len(samples) == 1:
-                return [failure(samples[0], f"{type(e).__name__}: {e}".splitlines()[0])]
-        half = len(samples) // 2
-        return (self._read_batch(samples[:half], pictures[:half]) + self._read_batch(samples[half:], pictures[half:]))
+            if len(batch) == 1:
+                return [failure(batch[0].sample, f"{type(e).__name__}: {e}".splitlines()[0])]
+        half = len(batch) // 2
+        return self._read_batch(batch[:half], model, watch) + self._read_batch(batch[half:], model, watch)
 
-    def _generate(self, pictures: list[Image], **options: Any) -> list[Answer]:
+    def _generate(self, pictures: list[Image], model: PreTrainedModel, watch: Watch) -> list[Answer]:
         texts = [render(self.processor, conversation(picture, prompt=self.prompt), ask=True) for picture in pictures]
-        inputs = encode(self.processor, texts, pictures, side="left").to(self.model.device, self.model.dtype)
-        return decode(self.model, inputs, ends=self.ends, config=self.config, **options)
+        with self.words:
+            inputs = encode(self.processor, texts, pictures, side="left").to(model.device, model.dtype)
+        return decode(model, inputs, ends=self.ends, config=self.config, watch=watch)
 
     def _prediction(self, sample: Sample, answer: Answer) -> Prediction:
-        return answered(sample, answer.tokens, answer.log_probabilities, ended=answer.ended,
-                        tokenizer=self.processor.tokenizer, calibration=self.calibration)
-
-
-def _area(picture: Image) -> int:
-    return picture.width * picture.height
+        with self.words:
+            return answered(sample, answer.tokens, answer.log_probabilities, ended=answer.ended,
+                            tokenizer=self.processor.tokenizer, calibration=self.calibration)
 
 
 def answered(sample: Sample, tokens: Sequence[int], log_probabilities: Sequence[float], *, ended: bool,
@@ -281,11 +272,3 @@ def answered(sample: Sample, tokens: Sequence[int], log_probabilities: Sequence[
     reply = tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return Prediction(sample.id, formula(reply), reply, tokens=len(tokens), stop="end" if ended else "length",
                       confidence=confidence(log_probabilities, calibration, ended=ended))
-
-
-def prepared(sample: Sample) -> Image | UserError:
-    """The picture of a sample as models see it, or why there is none."""
-    try:
-        return prepare(sample.image)
-    except UserError as e:
-        return e
