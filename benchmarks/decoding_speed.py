@@ -182,9 +182,9 @@ def measured(samples: Sequence[Sample], dtype: str, cores: Sequence[int]) -> Ite
         torch.set_num_threads(threads)
         list(reader.read(samples[:8]))  # warm-up: threads started, kernels chosen
         meter = Meter(reader.model, clocks)
-        (clock, processor), answers = timed(reader, samples)
+        clock, processor, answers = timed(reader, samples)
         meter.close()
-        side_by_side = tuple(np.round(timed(together, samples)[0], 4).tolist()) if threads > 1 else None
+        side_by_side = tuple(round(took, 4) for took in timed(together, samples)[:2]) if threads > 1 else None
         machine = Machine.measured(dtype, decoder)
         floor = {stage: flop[stage] / machine.flops for stage in STAGES}
         floor["answer"] = max(floor["answer"], meter.steps / n * decoder / machine.bytes_per_s)
@@ -195,11 +195,12 @@ def measured(samples: Sequence[Sample], dtype: str, cores: Sequence[int]) -> Ite
                   rounded(floor), round(clock / sum(floor.values()), 2), side_by_side), answers
 
 
-def timed(reader: Reader, samples: Sequence[Sample]) -> tuple[np.ndarray, list[str]]:
+def timed(reader: Reader, samples: Sequence[Sample]) -> tuple[float, float, list[str]]:
     """Seconds a picture of the clock and of the processor, and the answers."""
     began = clocks()
     answers = [prediction.latex for prediction in reader.read(samples)]
-    return (clocks() - began) / len(samples), answers
+    clock, processor = ((clocks() - began) / len(samples)).tolist()
+    return clock, processor, answers
 
 
 def rounded(values: dict[str, float]) -> dict[str, float]:

@@ -83,7 +83,18 @@ def test_a_whole_record_of_the_embedded_model(tmp_path):
     assert set(row.stages) == {*decoding_speed.STAGES, "rest"} and sum(row.stages.values()) == pytest.approx(
         row.seconds, abs=1e-3)
     assert row.times_floor > 1 and all(0 < row.floor[stage] < row.seconds for stage in decoding_speed.STAGES)
-    assert 1 <= row.rows_per_step <= 3
+    assert 1 <= row.rows_per_step <= 3 and row.side_by_side is None
+
+
+def test_on_two_cores_batches_side_by_side_are_timed_too():
+    """Those of the stages are one after the other: a meter does not hear of a second model."""
+    threads = torch.get_num_threads()
+    try:
+        [(row, answers)] = decoding_speed.measured(drawn(3, longest=3), "float32", (2,))
+    finally:
+        torch.set_num_threads(threads)
+    assert len(answers) == 3 and len(row.side_by_side) == 2 and all(took > 0 for took in row.side_by_side)
+    assert sum(row.stages.values()) == pytest.approx(row.seconds, abs=1e-3)
 
 
 def test_processes_side_by_side_read_every_picture(tmp_path):
