@@ -69,12 +69,13 @@ def usable(made: Material, config: TrainConfig, tokenizer: Any) -> list[Example]
     """
     from latexocr.latex.canonical import Level, canonical
 
+    formulas = [formula(sample.latex or "") for sample in made.samples]
+    if config.spelling == "canonical":
+        formulas = [canonical(latex, Level.SYNTAX) for latex in formulas]
+    tokenized = tokenizer(formulas, add_special_tokens=False)["input_ids"] if formulas else []
     own = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     found, without = [], Counter()
-    for sample, picture in zip(made.samples, made.pictures):
-        latex = formula(sample.latex or "")
-        latex = canonical(latex, Level.SYNTAX) if config.spelling == "canonical" else latex
-        tokens = tokenizer(latex, add_special_tokens=False)["input_ids"]
+    for sample, picture, latex, tokens in zip(made.samples, made.pictures, formulas, tokenized):
         if not isinstance(picture, Prepared):
             without["a picture that cannot be read"] += 1
         elif not latex:
