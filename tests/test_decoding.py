@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from latexocr.reading import GenerateConfig
 from latexocr.reading.conversation import conversation
-from latexocr.reading.decoding import LOOP, PERIOD, RESTARTS, ROUNDS, Answer, circle, decode, loop_end
+from latexocr.reading.decoding import LOOP, PERIOD, RESTARTS, ROUNDS, Answer, Pieces, circle, decode, loop_end
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, render
 from latexocr.reading.local import load_model
@@ -210,6 +210,17 @@ def test_pieces_put_together_are_the_reply(tiny_model):
     prediction = reader.stream(sample, pieces.append)
     assert len(pieces) > 10
     assert "".join(pieces) == prediction.reply == next(reader.read([sample])).reply
+
+
+def test_a_character_of_several_tokens_is_written_when_it_is_whole(tiny_model):
+    tokenizer, written = load_model(tiny_model, device="cpu").processor.tokenizer, []
+    tokens = tokenizer("x\u8717y", add_special_tokens=False)["input_ids"] + tokenizer("\u8717")["input_ids"][:1]
+    pieces = Pieces(tokenizer, written.append)
+    for count in range(len(tokens) + 1):
+        pieces(tokens[:count])
+    assert "".join(written) == "x\u8717y" and len(tokens) > 4 > len([piece for piece in written if piece])
+    pieces.end(tokens)
+    assert "".join(written) == "x\u8717y\ufffd"  # half of one, with which the answer was cut off
 
 
 def scored(reader, sample, answer):

@@ -167,10 +167,19 @@ class Pieces:
         self._tokenizer, self._write, self._written = tokenizer, write, ""
 
     def __call__(self, tokens: Sequence[int]) -> None:
-        """The tokens so far."""
-        text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The tokens so far. A character of several is written when it is whole."""
+        self._go_on(self._text(tokens).rstrip("\ufffd"))
+
+    def end(self, tokens: Sequence[int]) -> None:
+        """All tokens of the answer."""
+        self._go_on(self._text(tokens))
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def _go_on(self, text: str) -> None:
         self._write(text[len(self._written):])
-        self._written = text
+        self._written = max(self._written, text, key=len)
 
 
 def circle(tokens: Sequence[object]) -> int:

@@ -237,7 +237,9 @@ class LocalReader:
         picture = prepared(sample)
         if isinstance(picture, Exception):
             return failure(sample, picture)
-        [answer] = self._generate([picture], self.model, Pieces(self.processor.tokenizer, write))
+        pieces = Pieces(self.processor.tokenizer, write)
+        [answer] = self._generate([picture], self.model, pieces)
+        pieces.end(answer.tokens)
         return self._prediction(sample, answer)
 
     def _read_batch(self, batch: list[Question] | list[Unreadable], model: PreTrainedModel, watch: Watch
