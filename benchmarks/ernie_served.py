@@ -111,11 +111,12 @@ def served(folder: Path, python: Path, beside: Path) -> Iterator[str]:
     """The address of a folder behind `latexocr serve`; `beside`: where the mend for a CPU is written."""
     from latexocr.reading.vllm import find_build
 
-    environment = dict(os.environ)
+    environment, exact = dict(os.environ), []
     if find_build(python).cpu:
+        exact = ["--dtype", "float32"]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(plugin(beside)), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "latexocr.cli", "serve", str(folder), "--python", str(python), "--port", "0",
-               "--", "--max-num-seqs", "2"]
+               "--", "--max-num-seqs", "2", *exact]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment)
     try:
         url = process.stdout.readline().strip()

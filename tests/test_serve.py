@@ -218,18 +218,20 @@ def test_the_key_is_in_the_environment_alone(tiny_model):
     assert KEY not in repr(options)
 
 
-@pytest.mark.parametrize(("cores", "weights_mb", "flags", "copies", "threads"), [
-    (1, 40, (), 1, "1"), (2, 40, (), 2, "1"), (16, 40, (), 4, "4"), (2, 6000, (), 1, "1"), (16, 6000, (), 1, "15"),
-    (4, 40, ("--data-parallel-size", "2"), 1, "3"), (4, 40, ("--tensor-parallel-size=2",), 1, "3"),
+@pytest.mark.parametrize(("cores", "weights_mb", "flags", "config", "copies", "threads"), [
+    (1, 40, (), "{}", 1, "1"), (2, 40, (), "{}", 2, "1"), (16, 40, (), "{}", 4, "4"), (2, 6000, (), "{}", 1, "1"),
+    (16, 6000, (), "{}", 1, "15"), (4, 40, ("--data-parallel-size", "2"), "{}", 1, "3"),
+    (4, 40, ("--tensor-parallel-size=2",), "{}", 1, "3"),
+    (4, 40, (), '{"text_config": {"moe_num_experts": 8}}', 1, "3"),
 ])
 def test_a_small_model_has_a_copy_a_core_and_a_large_one_leaves_a_core_to_requests(
-        tmp_path, monkeypatch, cores, weights_mb, flags, copies, threads):
+        tmp_path, monkeypatch, cores, weights_mb, flags, config, copies, threads):
     monkeypatch.setattr("latexocr.reading.vllm.cores", lambda: cores)
     monkeypatch.setattr("latexocr.reading.processes.cores", lambda: cores)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with (tmp_path / "a.safetensors").open("wb") as file:
         file.truncate(weights_mb << 20)
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text(config)
     options = Serve("m", flags=flags)
     words = command_line(tmp_path, options, 81, cpu=True)
     value = dict(itertools.pairwise(words))

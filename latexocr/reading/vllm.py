@@ -96,8 +96,12 @@ def engine_options(folder: Path, *, cpu: bool) -> dict[str, Any]:
 
 
 def engines(folder: Path) -> int:
-    """How many copies of a model a server on a CPU has: of a small one, one a core."""
-    return min(cores(), ENGINES) if weights(folder) <= SMALL else 1
+    """How many copies of a model a server on a CPU has: of a small one, one a core.
+
+    Of one with experts always one: vLLM would spread these over the copies, which on a CPU it cannot.
+    """
+    dense = "expert" not in (folder / "config.json").read_text(encoding="utf-8")
+    return min(cores(), ENGINES) if dense and weights(folder) <= SMALL else 1
 
 
 def weights(folder: Path) -> int:
