@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,28 @@ def png(image) -> bytes:
     return file.getvalue()
 
 
-def test_from_a_hub_to_an_adapter_and_then_without_the_hub(root, tmp_path):
+def hub_at(root: Path) -> ReadingHub:
     hub = ReadingHub(root)
     threading.Thread(target=hub.serve_forever, args=(0.01,), daemon=True).start()
+    return hub
 
+
+def runner(hub: ReadingHub, folder: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """The command line in a folder, with that hub in place of huggingface.co."""
     def run(*words: str) -> subprocess.CompletedProcess:
-        here = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0",
+        here = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0",
                 "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
         done = subprocess.run([sys.executable, "-m", "latexocr.cli", *words], capture_output=True, text=True,
-                              cwd=tmp_path, env={**os.environ, **here})
+                              cwd=folder, env={**os.environ, **here})
         assert done.returncode == 0, done.stderr
         return done
+
+    return run
+
+
+def test_from_a_hub_to_an_adapter_and_then_without_the_hub(root, tmp_path):
+    hub = hub_at(root)
+    run = runner(hub, tmp_path)
 
     told = run("train", "--data", SPEC, "--model", "me/tiny", "--download", "--out", "run", "--steps", "2", "--batch",
                "4", "--backend", "peft", "--device", "cpu", "--log-to", "none").stderr
@@ -65,3 +77,17 @@ def test_from_a_hub_to_an_adapter_and_then_without_the_hub(root, tmp_path):
     assert not [asked for asked in hub.asked if "telemetry" in asked], "nobody is told that something was trained"
     run("data", "convert", SPEC, "--out", "copy")
     assert [sample.latex for sample in load(str(tmp_path / "copy"))] == [sample.latex for sample in drawn(12)]
+
+
+def test_the_pictures_of_a_folder_on_a_hub_are_read(tmp_path):
+    scans = tmp_path / "hub/datasets/me/pictures/scans"
+    (scans / "more").mkdir(parents=True)
+    for name, place in (("matrix.png", scans), ("dark.png", scans / "more")):
+        shutil.copy(ROOT / "examples" / name, place)
+    hub = hub_at(tmp_path / "hub")
+    told = runner(hub, tmp_path)("transcribe", "hf://datasets/me/pictures/scans", "--out", "read").stdout
+    hub.shutdown()
+    hub.server_close()
+    here = "hf://datasets/me/pictures/scans"
+    assert [line.split("\t")[0] for line in told.splitlines()] == [f"{here}/matrix.png", f"{here}/more/dark.png"]
+    assert all(line.split("\t")[1].startswith(("\\begin{pmatrix}", "f(x)=")) for line in told.splitlines())
