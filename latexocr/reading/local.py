@@ -213,7 +213,7 @@ class LocalReader:
 
     at_once: int = 1
     """Batches read at the same time, where there are as many cores."""
-    words: Lock = field(default_factory=Lock, repr=False, compare=False)
+    tokenizing: Lock = field(default_factory=Lock, repr=False, compare=False)
     """Held by who uses the processor: a tokenizer refuses two threads."""
 
     def read(self, samples: Iterable[Sample]) -> Iterator[Prediction]:
@@ -258,12 +258,12 @@ class LocalReader:
 
     def _generate(self, pictures: list[Image], model: PreTrainedModel, watch: Watch) -> list[Answer]:
         texts = [render(self.processor, conversation(picture, prompt=self.prompt), ask=True) for picture in pictures]
-        with self.words:
+        with self.tokenizing:
             inputs = encode(self.processor, texts, pictures, side="left").to(model.device, model.dtype)
         return decode(model, inputs, ends=self.ends, config=self.config, watch=watch)
 
     def _prediction(self, sample: Sample, answer: Answer) -> Prediction:
-        with self.words:
+        with self.tokenizing:
             return answered(sample, answer.tokens, answer.log_probabilities, ended=answer.ended,
                             tokenizer=self.processor.tokenizer, calibration=self.calibration)
 
