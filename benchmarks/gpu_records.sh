@@ -9,7 +9,7 @@
 #   many:    MANY (8) servers, then FEW (4; 0: none) (6 min)
 #   encoder: a fourth way of starting, the picture's tower in graphs too (4 min)
 #   speed, cudnn, notebook: of training by our recipe, with cuDNN's attention, by the notebook's recipe (4 min each)
-#   engines: ERNIE, tiny, through PEFT and Unsloth (4 min);  shapes_ernie, shapes_qwen: full size (2 min each)
+#   engines: ERNIE, tiny, through PEFT and Unsloth (4 min);  shapes_ernie, shapes_qwen: full size (4 min each)
 #   ernie:   the 28 B shape served (3 min)
 # and of both: two_train (4 min), two_serve (4 min), two_record, which two_gpus.sh tells of, and
 #   wide:    MANY servers on the first with all cores; WIDE (12), with those from WIDE_CORE on too, if WIDE_FILE says
@@ -207,8 +207,8 @@ speed() { learn speed 440 training_speed.py $settled ours-unsloth ours-peft; }
 cudnn() { learn speed_cudnn 200 training_speed.py $settled ours-peft --cudnn; }
 
 engines() { learn engines_ernie 330 engines.py 20 ernie4_5_vl_moe; }
-shapes_ernie() { learn shapes_ernie 170 training_shapes.py --shapes ernie_28b --bits 4 --batches 4 1; }
-shapes_qwen() { learn shapes_qwen 150 training_shapes.py --shapes qwen2_5_vl_3b --bits 16 --batches 4 1; }
+shapes_ernie() { learn shapes_ernie 260 training_shapes.py --shapes ernie_28b --bits 4 --batches 2 1 4; }
+shapes_qwen() { learn shapes_qwen 240 training_shapes.py --shapes qwen2_5_vl_3b --bits 4 16 --batches 2 1 4; }
 
 notebook() {
     learn speed_notebook 260 training_speed.py --data "$ink" --pictures 1200 --looks 6 --recipes notebook \

@@ -59,7 +59,7 @@ RESOLUTIONS, HAND_RESOLUTIONS = (65, 80, 100, 120, 150, 180, 220), (130, 200, 30
 """Dots an inch of a chunk: small letters on a screen are 5 pixels high, those of a prepared picture 9."""
 LARGEST_SPREAD = 0.7
 """Logarithm of how far the height of a picture's symbols is off in training, at most."""
-SENT_SHARE = 0.35
+SENT_SHARE = 0.5
 """How many pictures of a training stream are damaged before they are prepared, as those are that users send."""
 SMALLEST = 100
 """Dots an inch from which on a drawing may lose half of its size: below, letters would be 3 pixels high."""
