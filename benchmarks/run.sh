@@ -40,7 +40,7 @@ if [ -z "$adapter" ] && there train.jsonl; then
         "$python" -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; then
         adapter=$out/crohme
         "$python" -m latexocr.cli train --data "crohme:$data/train" --model "$model" --out "$adapter" --rank 32 \
-            --alpha 64 --learning-rate 1e-3 --batch 64 --steps 960 --save-steps 300 --backend peft
+            --alpha 64 --learning-rate 1e-3 --batch 64 --steps 780 --save-steps 300 --backend peft
     fi
 fi
 [ -n "$adapter" ] || say "no adapter: no GPU here to train one (TRAIN=1 trains it all the same), and ADAPTER names none"
