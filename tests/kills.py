@@ -155,11 +155,11 @@ def main(kills: int, how: signal.Signals = signal.SIGKILL) -> None:
         truth = {}
         images.prepare(next((Path(place) / "pictures").iterdir()))
         served.ServedReader(server.url)._connecting()(0).close()
-        for name in OUTS:
-            trial = Trial(server, Path(place) / "pictures", Path(place) / f"truth {name}" / name)
-            truth[name] = trial, trial.undisturbed()
         while stopped < kills:
             name = OUTS[trials % len(OUTS)]
+            if name not in truth:
+                true = Trial(server, Path(place) / "pictures", Path(place) / f"truth {name}" / name)
+                truth[name] = true, true.undisturbed()
             true, seconds = truth[name]
             trial = Trial(server, Path(place) / "pictures", Path(place) / f"trial {trials}" / name)
             expected = results(true.out).read_bytes()
