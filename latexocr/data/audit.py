@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from latexocr.data.fingerprints import alike
-from latexocr.data.overlap import Index, Overlap, index, overlap
+from latexocr.data.overlap import Index, Overlap, by_value, index, overlap
 from latexocr.latex.canonical import Level, canonical
 from latexocr.latex.tokens import tokenize
 from latexocr.latex.tree import Unparsable, parse
@@ -139,13 +139,9 @@ def _same_pictures(known: Index) -> tuple[list[Finding], list[Finding]]:
     return contradictions, doubles
 
 
-def _grouped(values: Iterable[str | bytes]) -> list[list[int]]:
+def _grouped(values: Iterable[str] | Iterable[bytes]) -> list[list[int]]:
     """Numbers of equal values that are not empty, where there are several."""
-    found: dict[str | bytes, list[int]] = {}
-    for number, value in enumerate(values):
-        if value:
-            found.setdefault(value, []).append(number)
-    return [numbers for numbers in found.values() if len(numbers) > 1]
+    return [numbers for numbers in by_value(values).values() if len(numbers) > 1]
 
 
 def _lengths(samples: Sequence[Sample]) -> dict[str, int]:

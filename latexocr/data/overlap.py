@@ -109,7 +109,7 @@ def overlap(test: Sequence[Sample] | Index, train: Sequence[Sample] | Index) -> 
     the same. What was indexed already is not read again.
     """
     test, train = (side if isinstance(side, Index) else index(side) for side in (test, train))
-    by_form = _numbers(train.forms)
+    by_form = by_value(train.forms)
     found = _seen_formulas(test, train, by_form)
     found |= _near_formulas(test, train, by_form, [i for i, s in enumerate(test.samples) if s.id not in found])
     found |= _seen_pictures(test, train, by_form)
@@ -119,7 +119,7 @@ def overlap(test: Sequence[Sample] | Index, train: Sequence[Sample] | Index) -> 
     return Overlap(len(test.samples), len(train.samples), matches, short)
 
 
-def _numbers(values: Iterable[Value]) -> dict[Value, list[int]]:
+def by_value(values: Iterable[Value]) -> dict[Value, list[int]]:
     """Value -> numbers of those that have it; nothing for empty values."""
     found: dict[Value, list[int]] = {}
     for number, value in enumerate(values):
@@ -148,7 +148,7 @@ def _near_formulas(test: Index, train: Index, by_form: Mapping[str, Sequence[int
 
 
 def _seen_pictures(test: Index, train: Index, by_form: Mapping[str, Sequence[int]]) -> dict[str, Match]:
-    by_content = _numbers(print_.content for print_ in train.prints)
+    by_content = by_value(print_.content for print_ in train.prints)
     found = {}
     for sample, print_, form in zip(test.samples, test.prints, test.forms, strict=True):
         same = by_content.get(print_.content) or [j for j in by_form.get(form, []) if alike(print_, train.prints[j])]
