@@ -86,12 +86,6 @@ def drawings(formulas: Iterable[str]) -> dict[str, list[Placed] | None]:
     return {formula: drawn[text] for formula, text in sources.items()}
 
 
-def draws_alike(a: str, b: str) -> bool:
-    """Whether TeX accepts both formulas and draws the same."""
-    pair, = layouts([(a, b)])
-    return pair.same
-
-
 def _placed(page: dvi.Page | None) -> list[Placed] | None:
     try:
         return page and placed(page)
