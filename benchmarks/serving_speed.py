@@ -53,8 +53,6 @@ from latexocr.records import Sample
 
 READERS = ("transformers", "vllm", "served", "served fixed")
 CONTENDERS = ("transformers", "vllm", "served", "requests", "vllm bench serve", "served fixed")
-WARM, ALONE = 8, 30
-"""Pictures read before the clock starts, at least, and one at a time."""
 
 
 def chosen(options: argparse.Namespace) -> list[Sample]:
@@ -156,7 +154,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0, help="read all pictures again until so many have passed")
     parser.add_argument("--patience", type=float, default=900.0, help="seconds after which a contender is given up")
     parser.add_argument("--warm", type=int, default=8, help="pictures read before the clock starts")
-    parser.add_argument("--alone", type=int, default=ALONE, help="pictures read one at a time")
+    parser.add_argument("--alone", type=int, default=30, help="pictures read one at a time")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[16, 64, 256], help="numbers to try")
     parser.add_argument("--serve-python", default=sys.executable, help="Python of the environment that has vLLM")
     parser.add_argument("--flags", default="", help='more for vLLM, in one word: --flags="--max-num-seqs 8"')
