@@ -5,8 +5,9 @@
 #     benchmarks/pretrain.sh formulas.jsonl.gz runs/trial --device cpu --no-compile --workers 1 --pixels-a-batch 200000
 #
 # Needs: `latex` and `dvipng` (the Debian packages are in .ci/run; for all the fonts also
-# texlive-fonts-extra, lmodern and texlive-plain-generic), and for the model that ships one H100 with 16 cores for half
-# an hour: the cores draw what the GPU reads. With `--hands FILE`, made by benchmarks/hands.py, it learns handwriting too.
+# texlive-fonts-extra, lmodern and texlive-plain-generic), and a GPU with 16 cores: the cores draw what the GPU reads. The
+# model that ships took 125 minutes of an H100 or H200, in five runs. With `--hands FILE`, made by benchmarks/hands.py, it
+# learns handwriting too.
 #
 # CORPUS is a gzipped file of one JSON object a line:
 #     {"latex": "\\frac{1}{2}", "source": "arxiv", "doc": 17}
