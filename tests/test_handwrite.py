@@ -36,10 +36,6 @@ def test_a_typical_symbol_has_the_size_asked_for_whatever_the_unit_of_the_pen():
         assert right - left == pytest.approx(43, abs=2) and bottom - top == pytest.approx(43, abs=2)
 
 
-def test_height_is_that_of_the_picture():
-    assert draw_ink(CROSS, height=64).height == 64
-
-
 def test_x_and_y_keep_their_proportion():
     sheet = [[(0, 0), (300, 0), (300, 100), (0, 100), (0, 0)]]
     left, top, right, bottom = ink_box(draw_ink(sheet, symbol=300, pen=Pen(width=0.01)))

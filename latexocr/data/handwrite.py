@@ -16,6 +16,8 @@ Stroke = Sequence[Sequence[float]]
 
 LONGEST_SIDE = 4096
 """Pixels; ink of absurd proportions is drawn smaller rather than filling the memory."""
+MARGIN = 0.3
+"""White around the ink, in symbols."""
 MOST_DOTS = 500_000
 """That ink of absurd length is drawn with; they lie further apart then."""
 
@@ -46,17 +48,15 @@ def any_pen(rng: np.random.Generator) -> Pen:
 def draw_ink(
     strokes: Iterable[Stroke],
     *,
-    height: int | None = None,
     symbol: float = 28.0,
     pen: Pen = PLAIN,
-    margin: float = 0.3,
     smooth: int = 4,
 ) -> Image.Image:
     """A grey picture (mode "L"), black on white, of strokes; x and y keep their proportion.
 
-    Without `height` (pixels of the whole picture) a typical symbol becomes `symbol` pixels large. The width of
-    the pen and `margin` are in symbols: thick and thin follow the writing, not the number of lines. Each pixel is the
-    mean of `smooth` x `smooth`. A stroke that does not move is a dot. Raises ValueError without any finite point.
+    A typical symbol becomes `symbol` pixels large. The width of the pen is in symbols: thick and thin follow the
+    writing, not the number of lines. Each pixel is the mean of `smooth` x `smooth`. A stroke that does not move is a
+    dot. Raises ValueError without any finite point.
     """
     lines = [_points(stroke) for stroke in strokes]
     lines = [line for line in lines if len(line)]
@@ -66,9 +66,8 @@ def draw_ink(
     lines = [line - line[:, 1:] * (pen.slant, 0) for line in lines]
     corner = np.min([line.min(axis=0) for line in lines], axis=0)
     extent = np.max([line.max(axis=0) for line in lines], axis=0) - corner
-    edge = typical * (margin + pen.width / 2)
-    scale = height / (extent[1] + 2 * edge) if height else symbol / typical
-    scale = min(scale, LONGEST_SIDE / (extent.max() + 2 * edge))
+    edge = typical * (MARGIN + pen.width / 2)
+    scale = min(symbol / typical, LONGEST_SIDE / (extent.max() + 2 * edge))
     size = np.maximum(1, np.round((extent + 2 * edge) * scale)).astype(int)
     canvas = Image.new("L", (int(size[0]) * smooth, int(size[1]) * smooth), 255)
     pencil = ImageDraw.Draw(canvas)
