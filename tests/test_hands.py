@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from latexocr.data.glyphs import FONTS, PIECES
-from latexocr.data.hands import MOST_GLYPHS, load_hands, write, written
+from latexocr.data.hands import MOST_GLYPHS, write, written
 from latexocr.data.signs import LETTERS, SIGNS
-from latexocr.data.strokes import Hands, doubled, own_shapes
+from latexocr.data.strokes import Hands, doubled, load_hands, own_shapes
 from latexocr.errors import UserError
 from latexocr.tex import run
 from latexocr.tex.dvi import Glyph

@@ -16,12 +16,10 @@ import numpy as np
 from latexocr.data import motion
 from latexocr.data.glyphs import name, whole
 from latexocr.data.places import places
-from latexocr.data.strokes import SCRIPT_HANDS, Hands, Shape, doubled, load_hands
+from latexocr.data.strokes import SCRIPT_HANDS, Hands, Shape, doubled
 from latexocr.data.typeset import Drawing
 from latexocr.tex import run
 from latexocr.tex.dvi import Glyph
-
-__all__ = ["MOST_GLYPHS", "load_hands", "write"]
 
 AMBIGUOUS = re.compile(r"\\(mathrm|text[a-z]*|operatorname\*?|rm|mbox|hbox|mathop)\s*\{\s*[^\s{}]\s*\}"
                        r"|\{\s*\\rm\s+[^\s{}]\s*\}")

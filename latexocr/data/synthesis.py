@@ -21,7 +21,8 @@ import numpy as np
 
 from latexocr.data.degrade import DEGRADATIONS, degrade_picture
 from latexocr.data.fonts import FONTS, available_fonts
-from latexocr.data.hands import load_hands, write
+from latexocr.data.hands import write
+from latexocr.data.strokes import load_hands
 from latexocr.data.text import decoded
 from latexocr.data.typeset import BODY_SIZES, draw
 from latexocr.errors import UserError

@@ -186,7 +186,7 @@ def _optimizers(model, config: PretrainConfig) -> list:
 def _loader(corpus: stream.Corpus, tokenizer, config: PretrainConfig):
     from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-    from latexocr.data.hands import load_hands
+    from latexocr.data.strokes import load_hands
 
     hands = load_hands(config.hands) if config.hands else None
     schedule = stream.Schedule(config.short_seconds, config.replay, config.pixels_a_batch)
