@@ -125,7 +125,7 @@ def test_training_draws_every_font_but_those_kept_for_validation(tokenizer, monk
     rng = np.random.default_rng(0)
     for _ in range(60):
         stream.examples(corpus_of(FORMULAS), tokenizer, rng, count=1)
-    assert set(asked) == {"cm", "tx"} and set(stream.UNSEEN_FONTS) > {"palatino", "px", "mathdesign-charter"}
+    assert set(asked) == {"cm", "tx"}
     asked.clear()
     stream.examples(corpus_of(FORMULAS), tokenizer, rng, count=1, fonts=("px",))
     assert asked == ["px"]

@@ -13,9 +13,6 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-HELD_OUT = frozenset({"palatino", "charter"})
-"""Families never drawn in training, so that validation shows what a family never seen does."""
-
 
 @dataclass(frozen=True)
 class FontSet:
@@ -24,7 +21,8 @@ class FontSet:
     family: str
     """What the letters descend from, in lower case: sets of one family look alike."""
     share: float
-    """How often it is drawn in training, relative to the others."""
+    """How often it is drawn in training, relative to the others. 0 for all sets of some families, so that validation
+    shows what a family never seen does."""
     preamble: str
 
     @property

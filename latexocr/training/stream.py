@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from latexocr.data.degrade import as_sent, degrade
-from latexocr.data.fonts import FONTS, HELD_OUT, available_fonts
+from latexocr.data.fonts import FONTS, available_fonts
 from latexocr.data.hands import Hands, write
 from latexocr.data.typeset import BODY_SIZES, Drawing, draw
 from latexocr.errors import UserError
@@ -35,8 +35,6 @@ NON_COMMERCIAL = frozenset({"crohme", "mooculus", "apex"})
 """Sources whose licence forbids what ships."""
 SCHOOL = frozenset({"k12", "k12b", "hme100k", "gaokao", "agieval", "toramath", "qwenmath"})
 """Sources of what is mostly written by hand: exercises, not papers."""
-UNSEEN_FONTS = tuple(name for name, fonts in FONTS.items() if fonts.family in HELD_OUT)
-"""Never drawn in training, so that validation shows what another font does."""
 LENGTH_SHARES = {8: 0.12, 16: 0.19, 32: 0.25, 64: 0.20, 128: 0.16, 256: 0.08}
 """Longest formula of a class, in LaTeX tokens, and how often the class is drawn."""
 NOT_A_PICTURE = re.compile(
@@ -194,7 +192,7 @@ def _examples(targets: list[str], drawings: list[Drawing | None], tokenizer, lon
 
 
 def _training_font(rng: np.random.Generator) -> str:
-    names = [name for name in available_fonts() if name not in UNSEEN_FONTS]
+    names = [name for name in available_fonts() if FONTS[name].share]
     shares = np.array([FONTS[name].share for name in names])
     return str(rng.choice(names, p=shares / shares.sum()))
 
@@ -280,11 +278,11 @@ def batches(corpus: Corpus, tokenizer, schedule: Schedule, *, seed: int, started
                 yield collate(waiting.pop(size), end, rng)
 
 
-def warm(fonts: tuple[str, ...] | None = None) -> None:
-    """Draw a formula in every font once (default: all that this machine has), so that workers need not look for files.
+def warm() -> None:
+    """Draw a formula in every font of this machine once, so that workers need not look for files.
 
     What is found is kept by this process: start the workers from it, by a fork, after this.
     """
     formulas = [r"x^{2}+\frac{\alpha}{\mathbf{B}}\sum_{i}\mathcal{L}\mathbb{R}\mathfrak{g}"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda font: draw(formulas, font=font), available_fonts() if fonts is None else fonts))
+        list(pool.map(lambda font: draw(formulas, font=font), available_fonts()))
