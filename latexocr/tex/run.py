@@ -238,8 +238,7 @@ def _log(text: str, nonce: str) -> tuple[int, set[int]]:
     if not parts:
         error = re.search(r"^! .*", before, re.MULTILINE)
         raise UserError(f"TeX did not get to the first formula: {error[0] if error else 'it gave no reason'}. On "
-                        "Debian: apt-get install texlive-latex-extra texlive-fonts-recommended texlive-science "
-                        "preview-latex-style, and texlive-fonts-extra for other fonts.")
+                        f"Debian: {INSTALL}, and texlive-fonts-extra for other fonts.")
     numbers, levels, said = parts[::3], parts[1::3], parts[2::3]
     through, refused = -1, set()
     for number, level, after in zip(numbers, levels, said, strict=True):
