@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 KEPT_EVERY_S = 5.0
 """Seconds after which what was written is kept even if the machine stops."""
 BLOCK = 1 << 16
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Of a picture, whatever its name ends in. Pillow reads more, and some of it runs a program: EPS goes to Ghostscript.
+"""
 Stop = Literal["end", "length", "error"]
 
 

@@ -20,11 +20,9 @@ from PIL import Image, ImageDraw
 from test_corpora import inkml
 from test_sources import lines, picture
 
-from latexocr.data import pictures
 from latexocr.data.sources import load
 from latexocr.data.write import convert
 from latexocr.errors import UserError
-from latexocr.reading import images
 from latexocr.reading.conversation import conversation
 from latexocr.reading.images import HEIGHTS, WIDTHS, prepare
 from latexocr.records import Sample
@@ -149,10 +147,6 @@ def test_values_that_are_no_grey(value):
     grey = np.asarray(formula(), dtype=np.float32) / 255
     grey[0, 0] = value
     assert np.asarray(prepare(Image.fromarray(grey))).min() < 60
-
-
-def test_both_rooms_mean_the_same_by_a_picture():
-    assert images.FORMATS == pictures.FORMATS
 
 
 # Ink

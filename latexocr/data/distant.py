@@ -17,10 +17,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from latexocr.data.folders import PICTURES
-from latexocr.data.pictures import FORMATS
 from latexocr.data.text import printable
 from latexocr.errors import UserError
-from latexocr.records import Sample
+from latexocr.records import FORMATS, Sample
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

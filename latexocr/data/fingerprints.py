@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latexocr.data.pictures import FORMATS
+from latexocr.records import FORMATS
 
 if TYPE_CHECKING:
     from PIL.Image import Image

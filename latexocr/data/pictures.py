@@ -24,9 +24,6 @@ SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"BM":
             b"II*\0": ".tif", b"MM\0*": ".tif"}
 """How a file begins, and what its name ends in then."""
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What counts as a picture, as in reading. Pillow reads more, and hands some of it (EPS) to other programs."""
-
 
 def kept(content: bytes, draw: Callable[[], bytes] | None = None) -> Path:
     """The cache file of a picture: of these bytes, or of what `draw` makes, and is asked for once for this content."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from latexocr.data.pictures import FORMATS
+from latexocr.records import FORMATS
 
 if TYPE_CHECKING:
     from PIL.Image import Image

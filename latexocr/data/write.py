@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from latexocr.data.hub import import_datasets
-from latexocr.data.pictures import FORMATS, picture_bytes
+from latexocr.data.pictures import picture_bytes
 from latexocr.errors import UserError
-from latexocr.records import Sample, json_lines
+from latexocr.records import FORMATS, Sample, json_lines
 
 FORMS = ("jsonl", "datasets", "conversation")
 Conversation = Callable[[Any, "str | None"], list[dict[str, Any]]]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from latexocr.errors import UserError
-from latexocr.records import Distant
+from latexocr.records import FORMATS, Distant
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,8 +30,6 @@ MARGIN = 4
 INK, FAINT, PAPER = 160, 210, 224
 """Grey values of a flattened picture: below the first a pixel counts as ink where ink is black; below the second at
 most where it is grey, as in a small picture or beside dirt that is darker; from the third on it is paper."""
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Read whatever the name ends in. Pillow reads more, and some of it runs a program: EPS is handed to Ghostscript."""
 LARGEST_SIDE = 3000
 """Larger pictures are shrunk before anything else, in pixels."""
 FAINTEST = 24
