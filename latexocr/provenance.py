@@ -97,7 +97,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + ".part")
-        beside.write_text(text, encoding="utf-8")
+        # A name on a command line may be no UTF-8; such bytes are spelled out, in JSON as JSON spells them.
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
         beside.replace(path)
     except OSError as e:
         raise UserError(f"{path}: cannot be written ({e.strerror or e}). Give another --out.") from e

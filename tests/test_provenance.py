@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -40,6 +42,12 @@ def test_two_dirty_checkouts_of_one_commit_are_told_apart(checkout):
         assert dirty and len(digest) == 64
         found.append((commit, digest))
     assert found[0] == found[3] and len(set(found)) == 3
+
+
+def test_a_record_holds_what_is_no_utf8(tmp_path):
+    text = json.dumps({"command": ["latexocr", os.fsdecode(b"\xe9.png")]}, ensure_ascii=False)
+    provenance.write_text(tmp_path / "run.json", text)
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == json.loads(text)
 
 
 def test_an_installed_copy_in_somebodys_repository_is_no_checkout(checkout, monkeypatch):

@@ -140,6 +140,12 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path):
         assert (most[4_500, again] - most[500, again]) / 4_000 < 200
 
 
+def test_a_page_links_to_pictures_whatever_their_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(transcripts, "EMBEDDED", 0)
+    sample = Sample("a", tmp_path / os.fsdecode(b"50 %\xe9.png"))
+    assert 'src="50%20%25%E9.png"' in transcripts.page([sample], [Prediction("a", "x")], RUN, tmp_path)
+
+
 def test_the_page_shows_the_first_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr(transcripts, "ON_PAGE", 3)
     done = transcribe(Fake, listing(*"abcdef"), tmp_path, RUN)

@@ -223,5 +223,6 @@ def page(samples: Sequence[Sample], predictions: Sequence[Prediction], run: Run,
         "transcripts.html.jinja", run=run, predictions=list(zip(samples, predictions, strict=True)),
         threshold=threshold, failed=len(predictions) - len(read), embedded=len(samples) <= EMBEDDED,
         unsure=sum(p.confidence is not None and p.confidence < threshold for p in read),
-        link=lambda sample: quote(os.path.relpath(sample.image, folder)) if isinstance(sample.image, Path) else "",
+        link=lambda sample: quote(os.fsencode(os.path.relpath(sample.image, folder))) if isinstance(sample.image, Path)
+        else "",
     )
