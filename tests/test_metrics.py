@@ -207,6 +207,11 @@ def test_confusions_are_those_of_wrong_answers():
     assert confusions([(r"\varepsilon", r"\epsilon")], declare({r"\varepsilon": r"\epsilon"})) == {}
 
 
+def test_confusions_are_told_in_the_order_in_which_they_came():
+    letters = "abcdefghijklm"
+    assert list(confusions([(letters.upper(), letters)])) == list(zip(letters, letters.upper()))
+
+
 def test_declared_aliases_are_one_symbol_and_stand_in_the_signature():
     mixed, ours = [(r"\varepsilon_0", r"\epsilon_0")], metrics(declare({r"\varepsilon": r"\epsilon"}))
     for name in ("exact_visual", "exprate", "symbol_f1"):

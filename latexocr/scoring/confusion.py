@@ -30,6 +30,9 @@ def confusions(pairs: Iterable[tuple[str, str]], aliases: Aliases = NO_ALIASES) 
         lowest = lowest_level(prediction, reference, aliases)
         if lowest is None or lowest > Level.VISUAL:
             expected, read = (tokenize(form(latex, Level.VISUAL, aliases)) for latex in (reference, prediction))
-            found.update({confused for edit in align(expected, read) if edit.kind != "equal" for confused in
-                          zip(edit.reference or ("",) * edit.cost, edit.prediction or ("",) * edit.cost)} - _BRACES)
+            # Keys of a dict, not a set: those as frequent as another are told in the order in which they came.
+            confused = dict.fromkeys(
+                pair for edit in align(expected, read) if edit.kind != "equal"
+                for pair in zip(edit.reference or ("",) * edit.cost, edit.prediction or ("",) * edit.cost))
+            found.update(pair for pair in confused if pair not in _BRACES)
     return found
