@@ -338,6 +338,14 @@ def test_output_that_nobody_reads_is_quiet(tmp_path, verb):
     assert (process.returncode, process.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_closed_output_is_as_good_as_none(closed):
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    command = f"{sys.executable} -m latexocr.cli diff x y {closed}"
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
+    assert (process.returncode, process.stderr) == (0, "")
+
+
 def test_version_is_that_of_the_package(capsys, monkeypatch):
     from importlib import metadata
 
