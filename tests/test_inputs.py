@@ -71,10 +71,16 @@ def test_folders_that_are_links_are_followed_once(place):
     assert ids("s") == ["a.PNG", "b.png", "a-part/2.png", "link/a.PNG", "z/1.png", "z/y/x/deep.jpg"]
 
 
-def test_a_link_that_leads_nowhere_is_a_sample_and_a_pipe_is_none(place):
+def test_a_link_that_leads_nowhere_or_to_itself_is_a_sample_and_a_pipe_is_none(place):
     os.symlink("nowhere", "t/b.png")
     os.mkfifo("t/c.png")
-    assert ids("t") == ["a.PNG", "b.png"]
+    os.symlink("d.png", "t/d.png")
+    assert ids("t") == ["a.PNG", "b.png", "d.png"]
+
+
+def test_a_picture_of_a_phone_is_a_sample_though_it_cannot_be_read(place):
+    touch("t/b.HEIC")
+    assert ids("t") == ["a.PNG", "b.HEIC"] and ids("t/b.HEIC") == ["b.HEIC"] and ids("t/*.HEIC") == ["t/b.HEIC"]
 
 
 def test_an_index_says_what_is_in_its_folder(place):
