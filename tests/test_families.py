@@ -18,7 +18,7 @@ from latexocr.reading.local import end_tokens, load_adapter, load_model, load_we
 from latexocr.training import examples
 from latexocr.training.collate import IGNORED, Collator, Example, positions_of
 from latexocr.training.export import export
-from latexocr.training.flat import flat
+from latexocr.training.flat import flat, for_vllm
 from latexocr.training.lora import train
 from latexocr.training.pictures import pack
 from latexocr.training.settings import TrainConfig
@@ -223,4 +223,6 @@ def test_an_exported_ernie_carries_the_names_that_vllm_reads_and_transformers_st
     loaded = AutoConfig.from_pretrained(tmp_path)
     assert type(loaded) is Ernie4_5_VLMoeConfig and loaded.moe_num_experts == [64, 64]
     assert loaded.get_text_config().moe_num_experts == 64
-    assert flat({"model_type": "qwen3_vl", "x": 1}) == {"model_type": "qwen3_vl", "x": 1}
+    (tmp_path / "config.json").write_text(other := '{"model_type": "qwen3_vl", "x": 1}')
+    for_vllm(tmp_path)
+    assert (tmp_path / "config.json").read_text() == other

@@ -55,9 +55,7 @@ def _hub_name(name: str) -> str:
 
 
 def flat(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration of `ernie4_5_vl_moe` that vLLM reads too; of any other model type, unchanged."""
-    if config["model_type"] != "ernie4_5_vl_moe":
-        return config
+    """A configuration of `ernie4_5_vl_moe` that vLLM reads too."""
     text, vision = config["text_config"], config["vision_config"]
     sparse = [number for number, kind in enumerate(text["mlp_layer_types"]) if kind == "sparse"]
     names = {name: text[name] for name in SAME if name in text}
