@@ -299,7 +299,7 @@ def test_replay_shows_what_was_drawn_again(tokenizer, monkeypatch, replay, docum
                         or drawings[-1])
     monkeypatch.setattr(stream, "RESOLUTIONS", (150,))  # All of one canvas, or nearly.
     monkeypatch.setattr(stream, "SENT_SHARE", 0.0)
-    schedule = stream.Schedule(short_seconds=0, replay=replay, most=4)
+    schedule = stream.Schedule(short_seconds=0, replay=replay, pixels_a_batch=8_000_000, most=4)
     arriving = stream.batches(corpus_of(["a+b"]), tokenizer, schedule, seed=1, started=time.time())
     assert sum(len(batch.pixels) for batch in itertools.islice(arriving, 24)) == 96
     assert len(drawings) == documents
@@ -307,6 +307,6 @@ def test_replay_shows_what_was_drawn_again(tokenizer, monkeypatch, replay, docum
 
 @needs_tex
 def test_short_formulas_come_first(tokenizer):
-    short = next(stream.batches(corpus_of(FORMULAS), tokenizer, stream.Schedule(short_seconds=1000), seed=1,
+    short = next(stream.batches(corpus_of(FORMULAS), tokenizer, stream.Schedule(1000, 1, 8_000_000), seed=1,
                                 started=time.time()))
     assert (short.tokens != -100).sum(axis=1).max() <= 17

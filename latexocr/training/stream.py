@@ -243,11 +243,11 @@ def collate(group: list[Example], end: int, rng: np.random.Generator | None) -> 
 class Schedule:
     """How a stream goes on: short formulas first, then all."""
 
-    short_seconds: float = 60.0
+    short_seconds: float
     """So long only formulas of up to 16 tokens are drawn; then so long again, up to 64."""
-    replay: int = 1
+    replay: int
     """Times an example is shown again, degraded anew."""
-    pixels_a_batch: int = 8_000_000
+    pixels_a_batch: int
     most: int = 512
     """Pictures in a batch, at most."""
 
