@@ -5,7 +5,6 @@ Takes samples, gives Examples for the collator. Knows nothing of batches or mode
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from latexocr.errors import UserError
 from latexocr.reading.conversation import formula
 from latexocr.reading.processes import cores
 from latexocr.records import Sample
+from latexocr.training import ranks
 from latexocr.training.collate import Example
 from latexocr.training.pictures import Prepared, prepare_all, refuse_unreadable
 from latexocr.training.settings import TrainConfig
@@ -109,5 +109,5 @@ def overlap(watched: Sequence[Sample], learned: Sequence[Sample]) -> dict[str, A
 
 def _say_once(text: str) -> None:
     """A line on stderr, by one of several processes."""
-    if os.environ.get("RANK", "0") == "0":
+    if ranks.rank() == 0:
         print(f"latexocr: {text}", file=sys.stderr)

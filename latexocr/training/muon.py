@@ -15,6 +15,7 @@ import torch
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the Newton-Schulz step, by Jordan: its slope at zero is as large as can be."""
+MOMENTUM = 0.95
 STEPS = 5
 SMALLEST = 1e-7
 
@@ -22,13 +23,11 @@ SMALLEST = 1e-7
 class Muon(torch.optim.Optimizer):
     """Orthogonalised momentum (Nesterov) for matrices, with decoupled weight decay."""
 
-    def __init__(self, matrices: Iterable[torch.Tensor], *, lr: float, weight_decay: float, momentum: float = 0.95
-                 ) -> None:
+    def __init__(self, matrices: Iterable[torch.Tensor], *, lr: float, weight_decay: float) -> None:
         shapes = defaultdict(list)
         for matrix in matrices:
             shapes[matrix.shape].append(matrix)
-        super().__init__([{"params": group} for group in shapes.values()],
-                         {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        super().__init__([{"params": group} for group in shapes.values()], {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self) -> None:
@@ -38,8 +37,8 @@ class Muon(torch.optim.Optimizer):
             gradients = torch.stack([matrix.grad for matrix in matrices])
             state = self.state[matrices[0]]
             momentum = state.setdefault("momentum", torch.zeros_like(gradients))
-            momentum.lerp_(gradients, 1 - group["momentum"])
-            direction = orthogonal(gradients.lerp(momentum, group["momentum"]))
+            momentum.lerp_(gradients, 1 - MOMENTUM)
+            direction = orthogonal(gradients.lerp(momentum, MOMENTUM))
             rate = 0.2 * math.sqrt(max(direction.shape[-2:])) * group["lr"]
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
             torch._foreach_add_(matrices, list(direction.to(matrices[0].dtype).unbind()), alpha=-rate)

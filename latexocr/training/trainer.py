@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from latexocr.reading import ernie_remote
 from latexocr.reading.processes import cores
-from latexocr.training import batches, watch
+from latexocr.training import batches, ranks, watch
 from latexocr.training.collate import IGNORED, Collator
 from latexocr.training.settings import TrainConfig
 from latexocr.training.trial import Trial
@@ -36,7 +35,7 @@ class Plan:
     @classmethod
     def of(cls, collator: Collator, config: TrainConfig, count: int) -> Plan:
         """The plan of a run over the collator's first `count` examples; the others are watched."""
-        step = config.batch * config.accumulation * int(os.environ.get("WORLD_SIZE", 1))
+        step = config.batch * config.accumulation * ranks.count()
         steps = config.steps or max(1, math.ceil(count * config.epochs / step))
         sizes = [example.picture.width * example.picture.height for example in collator.examples[:count]]
         learned = batches.order(collator.lengths()[:count], sizes, batch=config.batch, step=step, steps=steps,
