@@ -18,7 +18,7 @@ from latexocr.records import Prediction
 from latexocr.scoring.confusion import Confusions
 from latexocr.scoring.failures import Ledger
 from latexocr.scoring.metrics import METRICS, Comparison, Metric, Score, metrics
-from latexocr.scoring.piecework import Job, contests, places, stack, worked
+from latexocr.scoring.piecework import Job, contests, parted, stack, worked
 from latexocr.scoring.resampling import Tally, by_group, no_tally, tally
 from latexocr.scoring.statistics import Outcomes, comparison_of, score_of
 from latexocr.scoring.variants import DRAWN, VARIANTS
@@ -90,7 +90,8 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Seque
         raise UserError("no pairs to score. Give predictions and their references.")
     chosen = choose(names, aliases)
     job = Job(expected, answers, chosen, aliases, seed, tallied=groups is None, told=ledgers)
-    found, tables = no_tally(_width(chosen, list(answers))), []
+    widths = {name: len(metric.counts("", "")) for name, metric in chosen.items()}
+    found, tables = no_tally(sum(widths.values()) * len(answers)), []
     contested: dict[tuple[str, str], Outcomes] = {}
     told = dict.fromkeys(answers, Ledger())
     confused: dict[str, Confusions] = {name: Counter() for name in answers}
@@ -104,7 +105,8 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Seque
         import numpy as np
 
         found = tally(by_group(np.vstack(tables), groups), seed)
-    scores, comparisons = _read(found, contested, chosen, list(answers), len(expected), seed, groups is not None)
+    parts = parted(found, widths, list(answers))
+    scores, comparisons = _read(parts, contested, chosen, list(answers), len(expected), seed, groups is not None)
     return Assessment(scores, comparisons, told, confused)
 
 
@@ -113,8 +115,9 @@ def summarize(tables: Mapping[str, Mapping[str, np.ndarray]], *, chosen: Mapping
     """Scores of each column, and comparisons of each later one with the first, from tables (column -> metric -> counts)
     that are there already: the same numbers as those of `assess`."""
     stacked = stack(tables)
-    found = tally(by_group(stacked, groups), seed)
-    return _read(found, contests(chosen, tables), chosen, list(tables), len(stacked), seed, groups is not None)
+    widths = {name: table.shape[1] for name, table in next(iter(tables.values())).items()}
+    parts = parted(tally(by_group(stacked, groups), seed), widths, list(tables))
+    return _read(parts, contests(chosen, tables), chosen, list(tables), len(stacked), seed, groups is not None)
 
 
 def _cores() -> int:
@@ -122,14 +125,10 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _width(chosen: Mapping[str, Metric], columns: Sequence[str]) -> int:
-    return max(place.stop for place in places(chosen, columns).values())
-
-
-def _read(found: Tally, contested: Mapping[tuple[str, str], Outcomes], chosen: Mapping[str, Metric],
-          columns: Sequence[str], n: int, seed: int, grouped: bool) -> tuple[dict[str, list[Score]], list[Comparison]]:
-    """Scores and comparisons from the tally of all columns."""
-    of = {key: found.of(place) for key, place in places(chosen, columns).items()}
+def _read(of: Mapping[tuple[str, str], Tally], contested: Mapping[tuple[str, str], Outcomes],
+          chosen: Mapping[str, Metric], columns: Sequence[str], n: int, seed: int, grouped: bool
+          ) -> tuple[dict[str, list[Score]], list[Comparison]]:
+    """Scores and comparisons from the tallies of each column's metrics."""
     scores = {column: [score_of(metric, of[column, name], n, seed=seed, grouped=grouped)
                        for name, metric in chosen.items()] for column in columns}
     comparisons = [comparison_of(metric, of[columns[0], name], of[other, name], contested[other, name], n,

@@ -134,15 +134,14 @@ def stack(tables: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
     return np.hstack([table for column in tables.values() for table in column.values()])
 
 
-def places(chosen: Mapping[str, Metric], columns: Sequence[str]) -> dict[tuple[str, str], slice]:
-    """(column, metric) -> its columns in the stacked table."""
-    found, at = {}, 0
+def parted(found: Tally, widths: Mapping[str, int], columns: Sequence[str]) -> dict[tuple[str, str], Tally]:
+    """(column, metric) -> its part of the tally of a stacked table; `widths`: the counts of a pair, by metric."""
+    parts, at = {}, 0
     for column in columns:
-        for name, metric in chosen.items():
-            width = len(metric.counts("", ""))
-            found[column, name] = slice(at, at + width)
+        for name, width in widths.items():
+            parts[column, name] = found.of(slice(at, at + width))
             at += width
-    return found
+    return parts
 
 
 def contests(chosen: Mapping[str, Metric], tables: Mapping[str, Mapping[str, np.ndarray]]
