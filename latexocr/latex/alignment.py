@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latexocr.latex.aliases import NO_ALIASES, Aliases
 from latexocr.latex.canonical import Level, equality_level, forms
 from latexocr.latex.tokens import tokenize
 from latexocr.latex.tree import Unparsable, parse
@@ -55,14 +54,14 @@ def align(reference: Sequence[str], prediction: Sequence[str]) -> list[Edit]:
             for step in Levenshtein.opcodes(reference, prediction)]
 
 
-def difference(reference: str, prediction: str, aliases: Aliases = NO_ALIASES) -> Difference:
+def difference(reference: str, prediction: str) -> Difference:
     """Why two formulas are not the same."""
-    level = equality_level(reference, prediction, aliases)
+    level = equality_level(reference, prediction)
     reasons = (_reason(reference), _reason(prediction))
     if level is Level.IDENTICAL:
         return Difference(level, None, tuple(align(tokenize(reference), tokenize(prediction))), reasons)
     shown = Level.VISUAL if level is None else Level(level - 1)
-    rows = [tokenize(forms(text, shown, aliases)[shown]) for text in (reference, prediction)]
+    rows = [tokenize(forms(text, shown)[shown]) for text in (reference, prediction)]
     return Difference(level, shown, tuple(align(*rows)), reasons)
 
 
