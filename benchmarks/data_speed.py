@@ -10,8 +10,8 @@ without pictures. Takes about three minutes.
 
 from __future__ import annotations
 
+import os
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -51,16 +51,10 @@ def main(corpus: Path, spec: str, hands: Path | None) -> None:
 
 
 def _measured(name: str, n: int, work: Callable[[], object]) -> None:
-    worked, started = _processor(), time.perf_counter()
+    worked, started = sum(os.times()[:4]), time.perf_counter()
     work()
-    seconds, worked = time.perf_counter() - started, _processor() - worked
+    seconds, worked = time.perf_counter() - started, sum(os.times()[:4]) - worked
     print(f"{name}: {n / seconds:.0f} a second, {1000 * worked / n:.2f} ms of a processor each (n = {n})", flush=True)
-
-
-def _processor() -> float:
-    """Seconds of a processor that this process and its children have used."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _degrading() -> None:
