@@ -50,8 +50,6 @@ class Options:
     """A record of other recipes on the same machine: they are compared with those of this run."""
     cudnn: bool = False
     """Let torch ask cuDNN first for attention, as it does by itself and our recipe does not: what its plans cost."""
-    profile: int = 0
-    """Steps after the warm ones that are taken apart: the record then says what they spent, and its rate is too low."""
     recipes: Annotated[tuple[str, ...], tyro.conf.arg(name="recipes")] = RECIPES
     recipe: str = ""
     """Only this one, in this process (used by the script itself)."""
@@ -66,9 +64,8 @@ def clock(held_out: Any, steps: int, batch: int, options: Options) -> Any:
 
     class Clock(TrainerCallback):
         def __init__(self) -> None:
-            self.seconds, self.since, self.looks, self.spent = 0.0, 0.0, [], []
+            self.seconds, self.since, self.looks = 0.0, 0.0, []
             self.settled = 0.0  # seconds until pictures/s counts
-            self.profiler = torch.profiler.profile() if options.profile else None
 
         def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
             if torch.cuda.is_available():
@@ -78,11 +75,6 @@ def clock(held_out: Any, steps: int, batch: int, options: Options) -> Any:
                 self.seconds += now - self.since
             if state.global_step == warm:
                 self.settled = self.seconds
-            if self.profiler and state.global_step == warm:
-                self.profiler.start()
-            if self.profiler and state.global_step == warm + options.profile:
-                self.profiler.stop()
-                self.spent = spent(self.profiler)
             if state.global_step == 1 or state.global_step % every == 0:
                 loss = sum(float(held_out(model, part)) for part in range(held_out.parts)) / held_out.parts
                 self.looks.append({"step": state.global_step, "pictures": state.global_step * batch,
@@ -91,13 +83,6 @@ def clock(held_out: Any, steps: int, batch: int, options: Options) -> Any:
             self.since = time.perf_counter()
 
     return Clock()
-
-
-def spent(profiler: Any, most: int = 25) -> list[dict[str, Any]]:
-    """What a profiler saw: the operations that took most of the processor's own time, in seconds."""
-    seen = sorted(profiler.key_averages(), key=lambda one: -one.self_cpu_time_total)
-    return [{"operation": one.key, "calls": one.count, "cpu_seconds": round(one.self_cpu_time_total / 1e6, 3),
-             "gpu_seconds": round(one.self_device_time_total / 1e6, 3)} for one in seen[:most]]
 
 
 class HeldOut:
@@ -149,7 +134,6 @@ def one(options: Options) -> dict[str, Any]:
     timed = last["pictures"] - options.warm * batch
     seconds = last["seconds"] - watch.settled
     return {"pictures_per_s": round(timed / max(seconds, 1e-9), 1), "warm": options.warm, "batch": batch, "looks": seen,
-            **({"spent": watch.spent} if options.profile else {}),
             "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if on_gpu else None}
 
 
