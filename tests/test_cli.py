@@ -74,6 +74,16 @@ def test_transcribe_prints_name_and_latex_and_writes_lines_and_page(fake, pictur
     assert page.count("data:image/") == 3 and "x_\n\t{b.png}" in page and "<math" in page
 
 
+def test_names_and_answers_do_not_steer_the_terminal(fake, pictures, tmp_path, capsys):
+    (pictures / "\x1b[31m\u202f\n.png").write_bytes(b"")  # the second: a blank of macOS, which stays
+    assert run("transcribe", pictures, "--model", URL, "--out", tmp_path / "out", "--min-confidence", "1") == 0
+    err = capsys.readouterr().err
+    assert "\\x1b[31m \\n.png: no confidence" in err and "\x1b" not in err
+    assert run("transcribe", pictures, "--model", URL, "--out", tmp_path / "again") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("\\x1b[31m\u202f\\n.png\tx_ {\\x1b[31m .png}\n") and "\x1b" not in out
+
+
 def test_transcribe_again_reads_only_what_is_new(fake, pictures, tmp_path, capsys):
     arguments = ("transcribe", pictures, "--model", URL, "--out", tmp_path / "out")
     assert run(*arguments) == 0
@@ -106,6 +116,7 @@ def test_a_partial_failure_is_not_success_and_is_tried_again_on_request(fake, pi
     out, err = capsys.readouterr()
     assert "broken.png\t\n" in out and len(out.splitlines()) == 4
     assert err.splitlines()[-1].startswith("latexocr: 1 of 4 pictures could not be read")
+    assert err.count("broken.png") == 1, "its path names it"
     assert "cannot be opened" in (tmp_path / "out" / "results.html").read_text()
     assert run(*arguments) == 1 and fake.asked.count("broken.png") == 1
     assert run(*arguments, "--retry-errors") == 1 and fake.asked.count("broken.png") == 2
@@ -336,6 +347,16 @@ def test_output_that_nobody_reads_is_quiet(tmp_path, verb):
                              text=True, cwd=tmp_path, env=environment)
     os.close(writing)
     assert (process.returncode, process.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_shows_what_it_has_signs_for(encoding):
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONIOENCODING": encoding}
+    process = subprocess.run([sys.executable, "-m", "latexocr.cli", "diff", "\u044f", "\udce9"], capture_output=True,
+                             env=environment)
+    shown = process.stdout.decode(encoding)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert ("\u044f" if encoding == "utf-8" else "\\u044f") in shown and "\\udce9" in shown
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])

@@ -6,6 +6,7 @@ Options and their help are made from dataclasses. Models and training are import
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import sys
@@ -31,9 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Read when torch is loaded. Threads that spin while they wait take the cores from those that work: on two cores
     # that other programs used too, reading took 127 s with spinning and 20 s without.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:  # Closed by whoever started this (`>&-`): what goes there is for nobody.
-            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    _open_streams()
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -47,6 +46,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # Whoever read the output (`head`) has enough; at exit Python must not try again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _open_streams() -> None:
+    """Let standard output and error take every line: spelled out is what a terminal has no signs for, and half a
+    character; where whoever started this has closed one (`>&-`), what goes there is for nobody."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def chosen(argv: Sequence[str]) -> tuple[str, list[str]]:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from latexocr.records import Prediction
 
 
+SPELLED = {n: chr(n).encode("unicode_escape").decode() for n in (*range(32), *range(127, 160))}
+"""Signs in names and answers that would steer a terminal or break a line, as they are printed."""
+
+
 @dataclass(frozen=True)
 class Transcribe:
     paths: Annotated[Positional[tuple[str, ...]], arg(metavar="INPUT ...")]
@@ -117,8 +121,8 @@ class _Shown:
     def with_name(self, prediction: Prediction) -> None:
         """A line: name, tab, formula."""
         if self._is_sure(prediction):
-            name = prediction.id.translate({9: r"\t", 10: r"\n", 13: r"\r"})
-            _print(f"{name}\t{' '.join(wrapped(prediction.latex, self._wrap).split())}")
+            formula = " ".join(wrapped(prediction.latex, self._wrap).split())
+            _print(f"{prediction.id.translate(SPELLED)}\t{formula.translate(SPELLED)}")
 
     def plainly(self, prediction: Prediction) -> None:
         """The formula and nothing else, for a pipe."""
@@ -129,7 +133,7 @@ class _Shown:
         """Whether an answer is to be printed; what is to be said of it is said."""
         if prediction.stop == "error":
             self.failed += 1
-            named = prediction.error.startswith(prediction.id)
+            named = f"/{prediction.error.partition(': ')[0]}".endswith(f"/{prediction.id}")
             _say(prediction.error if named else f"{prediction.id}: {prediction.error}")
         elif self._least and (prediction.confidence is None or prediction.confidence < self._least):
             self.for_review += 1
@@ -140,9 +144,9 @@ class _Shown:
 
 
 def _print(line: str) -> None:
-    """A line on stdout; half a character, which no terminal takes, is spelled out. Raises UserError."""
+    """A line on stdout. Raises UserError where it cannot be written to."""
     try:
-        print(line.encode("utf-8", "backslashreplace").decode(), flush=True)
+        print(line, flush=True)
     except BrokenPipeError:  # Whoever reads has seen enough: the end of the program.
         raise
     except OSError as e:
@@ -150,7 +154,7 @@ def _print(line: str) -> None:
 
 
 def _say(what: str) -> None:
-    print(f"latexocr: {' '.join(what.split())}".encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+    print(f"latexocr: {' '.join(what.translate(SPELLED).split())}", file=sys.stderr)
 
 
 def _ending(done: Transcript, shown: _Shown) -> int:
