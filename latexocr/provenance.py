@@ -94,14 +94,16 @@ def now() -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file at once: a kill leaves the old one or the new one, never half of it."""
+    beside = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".part")
         # A name on a command line may be no UTF-8; such bytes are spelled out, in JSON as JSON spells them.
         beside.write_text(text, encoding="utf-8", errors="backslashreplace")
         beside.replace(path)
     except OSError as e:
-        raise UserError(f"{path}: cannot be written ({e.strerror or e}). Give another --out.") from e
+        with suppress(OSError):
+            beside.unlink()
+        raise UserError(f"{path}: cannot be written ({e.strerror or e}). Make room, or give another --out.") from e
 
 
 _PEAK = Path("/proc/self/clear_refs"), Path("/proc/self/status")

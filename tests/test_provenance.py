@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from latexocr import provenance
+from latexocr.errors import UserError
 
 
 @pytest.fixture
@@ -48,6 +49,13 @@ def test_a_record_holds_what_is_no_utf8(tmp_path):
     text = json.dumps({"command": ["latexocr", os.fsdecode(b"\xe9.png")]}, ensure_ascii=False)
     provenance.write_text(tmp_path / "run.json", text)
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == json.loads(text)
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing_half_done(tmp_path):
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(UserError, match="cannot be written"):
+        provenance.write_text(tmp_path / "run.json", "{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_an_installed_copy_in_somebodys_repository_is_no_checkout(checkout, monkeypatch):
