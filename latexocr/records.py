@@ -94,7 +94,7 @@ def placed_json_lines(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
                     yield number, place, fields
                 place += len(line)
     except (OSError, ValueError) as e:  # the latter: a name with a null byte
-        raise UserError(f"{path}: cannot be read as JSON lines ({e}).") from e
+        raise UserError(f"{path}: cannot be read as JSON lines ({getattr(e, 'strerror', None) or e}).") from e
 
 
 def _json_object(line: bytes, where: str) -> dict[str, Any] | None:

@@ -89,7 +89,7 @@ def flatten(image: Path | str | Image | Distant | np.ndarray) -> np.ndarray:
             opened = Pillow.fromarray(opened) if isinstance(opened, np.ndarray) else opened
             values = np.asarray(_grey(ImageOps.exif_transpose(opened)))
     except Exception as e:  # Pillow's decoders raise whatever a broken file leads them to.
-        raise UserError(f"{name}: cannot be opened as a picture ({str(e) or type(e).__name__}).") from e
+        raise UserError(f"{name}: cannot be opened as a picture ({_why(e)}).") from e
     if not values.size:
         raise UserError(f"{name}: has no pixels; expected a picture of a formula.")
     paper = float(np.median(values))  # Of whole numbers: of fractions it takes four times as long.
@@ -101,6 +101,15 @@ def flatten(image: Path | str | Image | Distant | np.ndarray) -> np.ndarray:
     if paper - ink < FAINTEST:
         raise UserError(f"{name}: no ink found; expected a formula, darker or lighter than its background.")
     return (np.clip((grey - ink) / (paper - ink), 0, 1) * 255).astype(np.uint8)
+
+
+def _why(error: Exception) -> str:
+    """Why a picture cannot be opened, without its name."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"its content is none of {', '.join(FORMATS)}; convert it to PNG"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _even(grey: np.ndarray) -> np.ndarray:

@@ -44,6 +44,9 @@ def resolve(model: str | Path, *, download: bool = False) -> Path:
             raise UserError(f"{folder}: not a model, there is no config.json and no adapter_config.json in it. "
                             "Give the folder of a model or of an adapter.")
         return folder.resolve()
+    if folder.is_file():
+        raise UserError(f"{folder}: a file, and no .jsonl of predictions. Give 'builtin', the folder of a model or an "
+                        "adapter, or a hub name; answers of others as JSON lines with `id` and `latex`.")
     return _from_hub(str(model), download=download)
 
 
