@@ -89,6 +89,20 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def serve_python() -> Path:
+    """The interpreter that has vLLM. Whether it can be imported, which takes seconds, its first user sees."""
+    from latexocr.errors import UserError
+    from latexocr.reading.vllm import find_build
+
+    python = Path(__file__).parent.parent / ".venv-serve/bin/python"
+    try:
+        find_build(python)
+    except UserError:
+        pytest.skip("no vLLM in .venv-serve: `make test` installs it")
+    return python
+
+
 def _write_tokenizer(folder: Path) -> dict[str, int]:
     """A byte tokenizer, its template and an image processor; gives token -> id."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers

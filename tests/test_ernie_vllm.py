@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,6 @@ from latexocr.reading.conversation import conversation
 from latexocr.reading.ernie_vllm import AUTO_MAP, CODE, question, trusted, write_processor
 from latexocr.reading.inputs import encode, load_processor, render
 from latexocr.records import Sample
-
-SERVE_PYTHON = Path(__file__).parent.parent / ".venv-serve/bin/python"
 
 
 @pytest.fixture(scope="module")
@@ -159,15 +156,13 @@ def test_code_runs_unasked_only_where_it_is_ours_to_the_byte(folder, change, exp
 
 
 @pytest.mark.serve
-def test_a_served_ernie_sees_and_says_what_transformers_does(model, tmp_path):
+def test_a_served_ernie_sees_and_says_what_transformers_does(model, serve_python, tmp_path):
     """Over HTTP, the folder as the export wrote it; on a CPU with the mend of vLLM's rotary embedding."""
     from latexocr.reading.local import load_model
     from latexocr.reading.served import ServedReader
 
-    if not SERVE_PYTHON.exists() or subprocess.run([SERVE_PYTHON, "-c", "import vllm"], capture_output=True).returncode:
-        pytest.skip("no vLLM in .venv-serve: `make test` installs it")
     samples, config = [Sample(str(n), picture) for n, picture in enumerate(pictures())], GenerateConfig(max_tokens=8)
-    with served(model, SERVE_PYTHON, tmp_path) as url:
+    with served(model, serve_python, tmp_path) as url:
         there = by_server(url)
         read = list(ServedReader(url, config=config).read(samples))
     here = by_transformers(model)

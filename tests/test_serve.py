@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import itertools
 import json
@@ -44,7 +45,6 @@ from latexocr.records import Sample
 from tests.conftest import drawn
 
 ROOT = Path(__file__).parent.parent
-SERVE_PYTHON = ROOT / ".venv-serve/bin/python"
 KEY = "of-the-test-4711"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -328,18 +328,16 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Iterator[Served]:
+def served(serve_python, tmp_path_factory) -> Iterator[Served]:
     """The embedded model, served on this machine's CPU as a user would; afterwards nothing of it may run.
 
     In float32: where sums are rounded to 16 bits, two orders of summing may choose another of two equal tokens.
     """
-    if not SERVE_PYTHON.exists() or subprocess.run([SERVE_PYTHON, "-c", "import vllm"], capture_output=True).returncode:
-        pytest.skip("no vLLM in .venv-serve: `make test` installs it")
     errors = tmp_path_factory.mktemp("serve") / "stderr"
     command = [sys.executable, "-m", "latexocr.cli", "serve", "builtin", "--port", "0", "--", "--dtype", "float32"]
     with errors.open("w") as stderr:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=ROOT,
-                                   env=os.environ | {"VLLM_API_KEY": KEY, "PYTHON": str(SERVE_PYTHON)})
+                                   env=os.environ | {"VLLM_API_KEY": KEY, "PYTHON": str(serve_python)})
     url, line = process.stdout.readline().strip(), process.stdout.readline().strip()
     if not line:
         pytest.fail(f"no server: {errors.read_text()[-3000:]}")
@@ -357,8 +355,10 @@ def served(tmp_path_factory) -> Iterator[Served]:
 
 def groups_of(parent: int) -> list[int]:
     """The processes of the groups that a process has started."""
-    stats = {int(path.parent.name): path.read_text().rpartition(")")[2].split()
-             for path in Path("/proc").glob("[0-9]*/stat")}
+    stats = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # one that has just ended
+            stats[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
     leaders = {pid for pid, fields in stats.items() if int(fields[1]) == parent and int(fields[2]) == pid}
     return [pid for pid, fields in stats.items() if int(fields[2]) in leaders]
 

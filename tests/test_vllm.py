@@ -15,7 +15,6 @@ from latexocr.records import Sample, read_predictions
 from tests.conftest import drawn
 
 ROOT = Path(__file__).parent.parent
-SERVE_PYTHON = ROOT / ".venv-serve/bin/python"
 RUN = """
 import itertools, sys
 from pathlib import Path
@@ -79,12 +78,10 @@ def test_what_is_set_in_the_environment_stays(monkeypatch):
 
 
 @pytest.mark.serve
-def test_answers_of_vllm_are_those_of_transformers(tmp_path):
+def test_answers_of_vllm_are_those_of_transformers(serve_python, tmp_path):
     from latexocr.model import LatexOCRModel
     from latexocr.reading import GenerateConfig
 
-    if not SERVE_PYTHON.exists() or subprocess.run([SERVE_PYTHON, "-c", "import vllm"], capture_output=True).returncode:
-        pytest.skip("no vLLM in .venv-serve: `make test` installs it")
     paths = [ROOT / "examples" / name for name in ("matrix.png", "hand_roots.jpg", "wide.png", "photo.jpg")]
     for sample in drawn(4, alphabet="0123456789abcxyz+-=", longest=9, seed=4):
         sample.image.save(tmp_path / f"{sample.id}.png")
@@ -92,7 +89,7 @@ def test_answers_of_vllm_are_those_of_transformers(tmp_path):
     paths.insert(2, tmp_path / "missing.png")
     script, out = tmp_path / "script.py", tmp_path / "predictions.jsonl"
     script.write_text(RUN)
-    done = subprocess.run([SERVE_PYTHON, "-P", script, out, *paths], capture_output=True, text=True, timeout=600,
+    done = subprocess.run([serve_python, "-P", script, out, *paths], capture_output=True, text=True, timeout=600,
                           cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == ""  # where results stand
