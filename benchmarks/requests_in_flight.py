@@ -25,8 +25,8 @@ from pathlib import Path
 
 from latexocr import provenance
 from latexocr.data.sources import load
+from latexocr.provenance import cores
 from latexocr.reading import GenerateConfig, served
-from latexocr.reading.processes import cores
 from latexocr.reading.served import ServedReader
 from latexocr.records import Sample
 

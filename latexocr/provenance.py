@@ -106,6 +106,11 @@ def write_text(path: Path, text: str) -> None:
         raise UserError(f"{path}: cannot be written ({e.strerror or e}). Make room, or give another --out.") from e
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 _PEAK = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 """Where Linux forgets, and tells, the most memory that this process had."""
 

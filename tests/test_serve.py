@@ -227,7 +227,7 @@ def test_the_key_is_in_the_environment_alone(tiny_model):
 def test_a_small_model_has_a_copy_a_core_and_a_large_one_leaves_a_core_to_requests(
         tmp_path, monkeypatch, cores, weights_mb, flags, config, copies, threads):
     monkeypatch.setattr("latexocr.reading.vllm.cores", lambda: cores)
-    monkeypatch.setattr("latexocr.reading.processes.cores", lambda: cores)
+    monkeypatch.setattr("latexocr.provenance.cores", lambda: cores)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with (tmp_path / "a.safetensors").open("wb") as file:
         file.truncate(weights_mb << 20)

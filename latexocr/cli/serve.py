@@ -187,9 +187,9 @@ def environment(options: Serve, folder: Path, *, cpu: bool) -> dict[str, str]:
     What our client is to know of the model, the guard says from there (`reading/guard`). On a CPU the copies of a model
     share the cores; one copy leaves a core to what takes requests and pictures in.
     """
+    from latexocr.provenance import cores
     from latexocr.reading import guard
     from latexocr.reading.confidence import read_calibration
-    from latexocr.reading.processes import cores
     from latexocr.reading.vllm import environment as chosen
 
     path = [str(Path(guard.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]

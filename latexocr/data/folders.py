@@ -17,7 +17,10 @@ from latexocr.data.text import formula_text, printable, read_text
 from latexocr.errors import UserError
 from latexocr.records import Sample, json_lines
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif",
+            ".jxl")
+"""How names of pictures end. The last four, of phones and cameras, no reader opens: they are samples that fail, which
+nobody overlooks."""
 LISTS = (".jsonl", ".csv", ".tsv")
 INDEXES = ("samples.jsonl", "labels.jsonl", "metadata.jsonl", "metadata.csv", "metadata.parquet", "labels.csv")
 """A folder that has one of these is read by it, the first found; `metadata` is that of Hugging Face's imagefolder."""

@@ -44,8 +44,6 @@ from latexocr.records import Sample
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-UNREAD = (".heic", ".heif", ".avif", ".jxl")
-"""Pictures, too, as cameras and phones keep them. No reader opens them: samples that fail, missed by nobody."""
 LISTS = (".txt", ".lst")
 PDF = ".pdf"
 CLIPBOARD = "clipboard"
@@ -95,7 +93,7 @@ class Inputs:
         if os.path.isfile(path):
             if ending == PDF:
                 return _pages(path, name, self.boxes)
-            return iter([Sample(printable(name), path)]) if ending in (*PICTURES, *UNREAD) else None
+            return iter([Sample(printable(name), path)]) if ending in PICTURES else None
         return self._matching(word, folder) if glob.has_magic(word) and not _SPEC.match(word) else None
 
     def _matching(self, pattern: str, folder: Path) -> Iterator[Sample]:
@@ -103,11 +101,11 @@ class Inputs:
         found = False
         for match in sorted(glob.iglob(pattern, root_dir=folder, recursive=True)):
             ending = os.path.splitext(match)[1].lower()
-            if ending in (*PICTURES, *UNREAD):
+            if ending in PICTURES:
                 yield Sample(printable(match), folder / match)
             elif ending == PDF:
                 yield from _pages(folder / match, match, self.boxes)
-            found |= ending in (*PICTURES, *UNREAD, PDF)
+            found |= ending in (*PICTURES, PDF)
         if not found:
             raise UserError(f"{pattern}: no picture and no PDF is so named. Pictures end in {', '.join(PICTURES)}.")
 
@@ -178,7 +176,7 @@ def _walk(folder: Path, within: str, above: tuple[tuple[int, int], ...]) -> Iter
                 # (scandir raises at a link that leads to itself)
                 if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
                     folders.append(entry.name)
-                elif entry.name.lower().endswith((*PICTURES, *UNREAD)):
+                elif entry.name.lower().endswith(PICTURES):
                     if entry.is_symlink() or entry.is_file():  # a pipe would be waited for without end
                         pictures.append(entry.name)
                 elif entry.name in INDEXES:

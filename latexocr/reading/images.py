@@ -108,7 +108,7 @@ def _why(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return f"its content is none of {', '.join(FORMATS)}; convert it to PNG"
+        return f"its content is none of {', '.join(FORMATS)}; what is another kind of picture, convert to PNG"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

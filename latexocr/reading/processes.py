@@ -26,11 +26,6 @@ from latexocr.reading.worker import BUSY, READY, Begin
 INSTEAD = "With --batch-size 1 there is none but this one."
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Processes(Crew[Item, Result]):
     """Works on tasks in `n` processes; how many requests they have in flight together, `slots` say.
 

@@ -18,6 +18,7 @@ from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 from latexocr.errors import UserError
+from latexocr.provenance import cores
 from latexocr.reading import GenerateConfig
 from latexocr.reading.confidence import Calibration, confidence
 from latexocr.reading.conversation import conversation, formula, prompt_text
@@ -26,7 +27,7 @@ from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
 from latexocr.reading.flow import FIRST, MOST, Crew, Slots, in_order
 from latexocr.reading.images import prepare
 from latexocr.reading.latency import Latency
-from latexocr.reading.processes import Processes, cores
+from latexocr.reading.processes import Processes
 from latexocr.records import Prediction, Sample, failure, whole
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from latexocr.errors import UserError
+from latexocr.provenance import cores
 from latexocr.reading import GenerateConfig
 from latexocr.reading.batches import prepared
 from latexocr.reading.confidence import Calibration, read_calibration
@@ -25,7 +26,6 @@ from latexocr.reading.decoding import loop_end
 from latexocr.reading.ernie_vllm import question, trusted
 from latexocr.reading.inputs import adds_special_tokens, load_processor, model_type, render, resolve, tuned_with
 from latexocr.reading.local import answered, pick_dtype
-from latexocr.reading.processes import cores
 from latexocr.records import Prediction, Sample, failure
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ pieces, on all cores where there are many, and of each piece only its tally is k
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from latexocr.errors import UserError
 from latexocr.latex.aliases import NO_ALIASES, Aliases
+from latexocr.provenance import cores
 from latexocr.records import Prediction
 from latexocr.scoring.confusion import Confusions
 from latexocr.scoring.failures import Ledger
@@ -95,7 +95,7 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Seque
     contested: dict[tuple[str, str], Outcomes] = {}
     told = dict.fromkeys(answers, Ledger())
     confused: dict[str, Confusions] = {name: Counter() for name in answers}
-    for part in worked(job, workers or _cores()):
+    for part in worked(job, workers or cores()):
         found = found + part.tally if part.tally else found
         tables += [] if part.table is None else [part.table]
         contested = {key: contested.get(key, Outcomes(0, 0)) + more for key, more in part.outcomes.items()}
@@ -118,11 +118,6 @@ def summarize(tables: Mapping[str, Mapping[str, np.ndarray]], *, chosen: Mapping
     widths = {name: table.shape[1] for name, table in next(iter(tables.values())).items()}
     parts = parted(tally(by_group(stacked, groups), seed), widths, list(tables))
     return _read(parts, contests(chosen, tables), chosen, list(tables), len(stacked), seed, groups is not None)
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read(of: Mapping[tuple[str, str], Tally], contested: Mapping[tuple[str, str], Outcomes],

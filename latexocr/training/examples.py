@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from latexocr.errors import UserError
+from latexocr.provenance import cores
 from latexocr.reading.conversation import formula
-from latexocr.reading.processes import cores
 from latexocr.records import Sample
 from latexocr.training import ranks
 from latexocr.training.collate import Example

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from latexocr.provenance import cores
 from latexocr.reading import ernie_remote
-from latexocr.reading.processes import cores
 from latexocr.training import batches, ranks, watch
 from latexocr.training.collate import IGNORED, Collator
 from latexocr.training.settings import TrainConfig
