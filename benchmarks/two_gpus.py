@@ -53,9 +53,11 @@ def main(folder: Path) -> None:
             found[path.parent.name] = trained(path.parent)
     for path in sorted(folder.glob("serve-*.json")):
         found[path.stem] = served(path)
-    ratios = {name.removesuffix("-2"): ratio(found[f"{name.removesuffix('-2')}-1"]["pictures_per_s"],
-                                             found[name]["pictures_per_s"])
-              for name in found if name.endswith("-2") and f"{name.removesuffix('-2')}-1" in found}
+    ratios = {}
+    for name in found:
+        what, _, gpus = name.rpartition("-")
+        if gpus != "1" and f"{what}-1" in found:
+            ratios[name] = ratio(found[f"{what}-1"]["pictures_per_s"], found[name]["pictures_per_s"])
     record = {**provenance.start(), "two_gpus_to_one": ratios, "runs": found}
     provenance.write_text(folder / "two_gpus.json", json.dumps(record, indent=1) + "\n")
     print(json.dumps(ratios, indent=1))

@@ -16,7 +16,7 @@ data=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-python3} SERVE_PYTHON=${SERVE_PYTHON:-$PYTHON}
-STEPS=${STEPS:-40} BIG_STEPS=${BIG_STEPS:-22} BATCH=${BATCH:-1024} BIG_BATCH=${BIG_BATCH:-64} LIMIT=${LIMIT:-1198}
+STEPS=${STEPS:-40} BIG_STEPS=${BIG_STEPS:-30} BATCH=${BATCH:-1024} BIG_BATCH=${BIG_BATCH:-512} LIMIT=${LIMIT:-1198}
 BIG_LIMIT=${BIG_LIMIT:-200} cores=${CORES:-$(getconf _NPROCESSORS_ONLN)} core=${FIRST_CORE:-0} gpu=${FIRST_GPU:-0}
 big=qwen2_5_vl_3b served=ernie_28b size=() launch=(--mixed_precision no) brief=()
 long=(--limit "$BIG_LIMIT" --max-tokens 256)
@@ -81,6 +81,7 @@ for part in "$@"; do
         speed builtin embedded-1 0 0 "$small --api-server-count 4" --limit "$LIMIT" &
         speed "$out/$served" "$served-1" 1 1 "$dummy" "${long[@]}" &
         wait
+        speed "$out/$served" "$served-2_copies" 0 1 "$dummy --data-parallel-size 2" "${long[@]}"
         ;;
     record) on 0 1 "$PYTHON" "$here/two_gpus.py" "$out" ;;
     *) echo "two_gpus.sh: found $part, expected train, serve or record" >&2 && exit 2 ;;
