@@ -206,6 +206,30 @@ def test_the_tower_attends_to_all_pictures_at_once_and_sees_the_same(base, colla
     assert all(one.allclose(other, rtol=1e-3, atol=1e-6) for one, other in zip(seen[0][2], seen[1][2]))
 
 
+@pytest.mark.gpu
+def test_on_a_gpu_one_call_a_layer_takes_pictures_of_all_sizes_and_sees_the_same(base, collator, monkeypatch):
+    """bfloat16: logits and gradients as near to float32 as those of a call a picture are."""
+    import torch
+    from torch.nn.attention import varlen
+
+    batch = collator([{"sample": number} for number in (0, 0, 1, 2, 3, 3, 1)]).to("cuda")
+    calls, ragged = [], varlen.varlen_attn
+    monkeypatch.setattr(varlen, "varlen_attn", lambda *a: calls.append(1) or ragged(*a))
+    seen = []
+    for dtype, together in (("float32", False), ("bfloat16", False), ("bfloat16", True)):
+        model = load_weights(base, dtype=dtype).to("cuda")
+        if together:
+            attend_together(model)
+        loss = model(**batch).loss
+        loss.backward()
+        grads = {name: w.grad.float() for name, w in model.named_parameters() if w.grad is not None and "visual" in name}
+        seen.append((float(loss.detach()), grads))
+    (exact, straight), (_, apart), (loss, near) = seen
+    assert 0 < len(calls) <= sum(type(module).__name__.endswith("Attention") for module in model.modules())
+    assert loss == pytest.approx(exact, rel=0.01) and len(near) > 5
+    assert all((near[n] - g).norm() <= 1.5 * (apart[n] - g).norm() + 0.02 * g.norm() for n, g in straight.items())
+
+
 def test_an_exported_ernie_carries_the_names_that_vllm_reads_and_transformers_still_loads_it(tmp_path):
     """The names that vllm 0.32 reads in ernie45_vl*.py, with the values that Baidu's 28B has."""
     from transformers import AutoConfig, Ernie4_5_VLMoeConfig
