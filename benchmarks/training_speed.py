@@ -50,6 +50,8 @@ class Options:
     """A record of other recipes on the same machine: they are compared with those of this run."""
     cudnn: bool = False
     """Let torch ask cuDNN first for attention, as it does by itself and our recipe does not: what its plans cost."""
+    neighbours: bool = False
+    """Let the tower take neighbours of one size in a call, as it does where no flash attention is: what calls cost."""
     recipes: Annotated[tuple[str, ...], tyro.conf.arg(name="recipes")] = RECIPES
     recipe: str = ""
     """Only this one, in this process (used by the script itself)."""
@@ -123,7 +125,10 @@ def one(options: Options) -> dict[str, Any]:
             engines.choose = lambda config: config.backend
     from latexocr.data.sources import load
     from latexocr.reading import attention
+    from latexocr.training import towers
 
+    if options.neighbours:
+        towers._ragged = lambda *_: None
     if options.cudnn:
         attention.plan_no_shapes = lambda: None
     samples = load(options.data)

@@ -53,11 +53,9 @@ def main(folder: Path) -> None:
             found[path.parent.name] = trained(path.parent)
     for path in sorted(folder.glob("serve-*.json")):
         found[path.stem] = served(path)
-    ratios = {}
-    for name in found:
-        what, _, gpus = name.rpartition("-")
-        if gpus != "1" and f"{what}-1" in found:
-            ratios[name] = ratio(found[f"{what}-1"]["pictures_per_s"], found[name]["pictures_per_s"])
+    pairs = {name.removesuffix("-2"): name for name in found if name.endswith("-2")}
+    ratios = {what: ratio(found[f"{what}-1"]["pictures_per_s"], found[two]["pictures_per_s"])
+              for what, two in pairs.items() if f"{what}-1" in found}
     record = {**provenance.start(), "two_gpus_to_one": ratios, "runs": found}
     provenance.write_text(folder / "two_gpus.json", json.dumps(record, indent=1) + "\n")
     print(json.dumps(ratios, indent=1))

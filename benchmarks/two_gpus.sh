@@ -81,7 +81,6 @@ for part in "$@"; do
         speed builtin embedded-1 0 0 "$small --api-server-count 4" --limit "$LIMIT" &
         speed "$out/$served" "$served-1" 1 1 "$dummy" "${long[@]}" &
         wait
-        speed "$out/$served" "$served-2_copies" 0 1 "$dummy --data-parallel-size 2" "${long[@]}"
         ;;
     record) on 0 1 "$PYTHON" "$here/two_gpus.py" "$out" ;;
     *) echo "two_gpus.sh: found $part, expected train, serve or record" >&2 && exit 2 ;;
