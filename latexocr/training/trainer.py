@@ -52,7 +52,7 @@ def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, 
     remote = type(collator.processor).__name__ == ernie_remote.PROCESSOR
     trainer = watch.watched(_with_remote_loss(SFTTrainer) if remote else SFTTrainer, trial, plan.pictures_a_step)
     made = trainer(
-        model=model, args=_arguments(model, plan, config, engine), data_collator=collator,
+        model=model, args=_arguments(model, plan, config, engine, remote), data_collator=collator,
         processing_class=collator.processor, train_dataset=Dataset.from_dict({"sample": plan.learned}),
         eval_dataset=Dataset.from_dict({"sample": plan.watched}) if plan.watched else None,
         callbacks=watch.callbacks(config.out / "log.jsonl", trial))
@@ -60,13 +60,16 @@ def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, 
     return made
 
 
-def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
+def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str, remote: bool) -> Any:
     import torch
     from trl import SFTConfig
 
     on_gpu = next(model.parameters()).is_cuda
     workers = config.workers if config.workers is not None else min(8, cores() - 1) if on_gpu else 0
     bf16 = on_gpu and torch.cuda.is_bf16_supported()
+    # TRL's own choice takes logits in pieces, and of what is learned alone: whole, those of 150,000 tokens fill a GPU.
+    # Unsloth brings its own loss, and remote code's is ours.
+    loss = {"loss_type": "nll"} if engine == "unsloth" or remote else {}
     arguments = SFTConfig(
         output_dir=str(config.out.resolve() / "checkpoints"), seed=config.seed, data_seed=config.seed,
         report_to=config.log_to, run_name=config.out.resolve().name, disable_tqdm=True,
@@ -85,7 +88,7 @@ def _arguments(model: Any, plan: Plan, config: TrainConfig, engine: str) -> Any:
         prediction_loss_only=True, dataloader_num_workers=workers, dataloader_pin_memory=on_gpu,
         dataloader_persistent_workers=workers > 0, dataloader_prefetch_factor=4 if workers else None,
         # The batches are ours: the trainer must neither cut nor rewrite them, nor drop the column they are named by.
-        loss_type="nll", max_length=None, remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True})
+        max_length=None, remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True}, **loss)
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # DataParallel would split the rows of pixels as if each were a picture.
     return arguments
