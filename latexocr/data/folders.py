@@ -58,7 +58,8 @@ def folder_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]
         yield from table_samples(folder, columns)
     elif not found:
         raise UserError(f"{folder}: no pictures in it or in the folders directly in it, and no parquet or arrow files. "
-                        f"Pictures end in {', '.join(PICTURES)}; ink (.inkml) is crohme:FOLDER or mathwriting:FOLDER.")
+                        f"Pictures end in {', '.join(PICTURES)}; ink (.inkml) is crohme:FOLDER or mathwriting:FOLDER. "
+                        f"Pages of PDFs are read by latexocr transcribe '{folder}/*.pdf'.")
 
 
 def _indexed(folder: Path, root: Path, subset: str, columns: Columns) -> Iterator[Sample]:
