@@ -15,8 +15,8 @@ from latexocr.scoring import resampling
 from latexocr.scoring import score as score_answers
 from latexocr.scoring.assess import assess, summarize
 from latexocr.scoring.metrics import METRICS, tabulate_all
-from latexocr.scoring.resampling import PIECE, RESAMPLES, tally
-from latexocr.scoring.statistics import compare, compare_parts, holm, mcnemar, score, wilson
+from latexocr.scoring.resampling import PIECE, RESAMPLES, Tally, tally
+from latexocr.scoring.statistics import Outcomes, compare, compare_parts, comparison_of, holm, mcnemar, score, wilson
 
 EXACT, DISTANCE, BLEU = METRICS["exact_visual"], METRICS["edit_distance"], METRICS["bleu"]
 
@@ -34,8 +34,13 @@ def test_wilson_is_that_of_scipy(right, n):
     assert wilson(right, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-@pytest.mark.parametrize("wins, losses", [(0, 0), (5, 5), (1, 0), (10, 2), (2, 10), (300, 250), (900, 700),
-    (3000, 2800)])
+def test_no_share_is_below_0_or_above_1():
+    """Not even by a rounding, which would be shown as -0.0."""
+    assert {(wilson(0, n)[0], wilson(n, n)[1]) for n in range(1, 500)} == {(0.0, 1.0)}
+
+
+@pytest.mark.parametrize("wins, losses", [
+    (0, 0), (5, 5), (1, 0), (10, 2), (2, 10), (300, 250), (900, 700), (3000, 2800), (5000, 10)])
 def test_mcnemar_is_the_exact_binomial_test_of_scipy(wins, losses):
     from scipy.stats import binomtest
 
@@ -108,6 +113,28 @@ def test_no_difference_tells_what_could_have_been_shown():
     detectable = 2.8 * math.sqrt((both - found.delta**2) / 400) * 100
     assert found.verdict.startswith("no difference shown (400 pairs would show one of ")
     assert float(found.verdict.split()[-2]) == pytest.approx(detectable, rel=0.05)
+
+
+def test_columns_that_never_differ_say_so():
+    found = compare(EXACT, shares(50, 100), shares(50, 100), seed=0)
+    assert found.verdict == "no difference shown (none in any resample of the 100 pairs)"
+
+
+@pytest.mark.parametrize("low, verdict", [(-0.01, "no difference shown"), (0.0, "no difference shown"),
+                                          (0.01, "better")])
+def test_better_needs_an_interval_without_0_beside_its_p(low, verdict):
+    """The p value is of wins and losses, the interval of resamples: both must say so."""
+    base, gains = Tally(np.array([10.0, 100]), np.full((RESAMPLES, 2), [10.0, 100])), np.full(RESAMPLES, 20.0)
+    gains[:RESAMPLES // 20] = 100 * low
+    tuned = Tally(np.array([30.0, 100]), base.resamples + np.column_stack([gains, np.zeros(RESAMPLES)]))
+    found = comparison_of(EXACT, base, tuned, Outcomes(20, 0), 100)
+    assert found.p < 0.05 and found.low == pytest.approx(low) and found.verdict.startswith(verdict)
+
+
+def test_a_resample_in_which_nothing_counts_is_left_out():
+    """As where one document of two has a grid at all."""
+    found = score(EXACT, np.array([[1.0, 1.0], [0.0, 0.0]]), groups=["a", "b"])
+    assert (found.value, found.low, found.high) == (1, 1, 1)
 
 
 def test_pairs_of_one_document_are_drawn_together():

@@ -64,7 +64,7 @@ def mcnemar(wins: int, losses: int) -> float:
     for k in range(fewer, 0, -1):
         term = term * k // (n - k + 1)
         total += term
-    return min(1.0, 2 * total / 2**n) if n < 1000 else min(1.0, float((2 * total * 10**18) >> n) / 1e18)
+    return min(1.0, 2 * total / 2**n)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
