@@ -69,10 +69,11 @@ def test_a_planted_reference_is_found(kind, latex):
 
 @needs_tex
 def test_what_tex_refuses_is_found():
-    planted = [sample("unknown", r"a+\nosuchcommand+c"), replace(clean()[3], id="again")]
+    planted = [sample("unknown", r"a+\nosuchcommand+c"), replace(clean()[3], id="again"),
+               sample("long", r"\nosuchcommand" + "+a" * 300, drawn("long"))]
     report = audit([*clean(), *planted])
     assert report.asked_tex
-    assert [finding.ids for finding in report.faults["refused"]] == [("unknown",)]
+    assert [finding.ids for finding in report.faults["refused"]] == [("unknown",), ("long",)]
 
 
 def test_without_tex_nothing_is_refused_and_it_is_said(monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from latexocr import records
 from latexocr.errors import UserError
 from latexocr.records import Prediction, Sample, failure, json_lines, mend, read_predictions, write_predictions
 
@@ -41,6 +42,16 @@ def test_writing_appends_and_each_line_is_on_disk_before_the_next_is_asked_for(t
     write_predictions(path, [Prediction("d", "y")])
     assert seen == [[], ["a"], ["a", "b"]]
     assert [p.id for p in read_predictions(path)] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(("every_s", "times"), [(-1.0, 4), (3600.0, 1)])
+def test_what_was_written_is_kept_now_and_then_and_at_the_end_even_if_the_machine_stops(
+        tmp_path, monkeypatch, every_s, times):
+    kept = []
+    monkeypatch.setattr(records, "KEPT_EVERY_S", every_s)
+    monkeypatch.setattr(records.os, "fsync", kept.append)
+    write_predictions(tmp_path / "p.jsonl", [Prediction(name, "x") for name in "abc"])
+    assert len(kept) == times
 
 
 @pytest.mark.parametrize("place", ["/dev/full", "no/such/folder/p.jsonl", "."])
