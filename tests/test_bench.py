@@ -156,7 +156,7 @@ from latexocr.records import Prediction, Sample
 class Slow:
     def read(self, samples):
         for sample in samples:
-            time.sleep(0.01)
+            time.sleep(60 if sample.id == sys.argv[2] else 0.01)
             yield Prediction(sample.id, "x" * 5000)
 
 samples = [Sample(str(i), Image.new("L", (4, 4)), "x") for i in range(60)]
@@ -171,15 +171,16 @@ def lines(path: Path) -> int:
 def test_a_run_killed_at_any_moment_continues(tmp_path):
     out = tmp_path / "predictions-base.jsonl"
     for target in (1, 17, 40):
-        worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
+        # It does not get to its end, however late it is killed.
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), "50"], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
         while lines(out) < target and time.monotonic() < deadline:
             time.sleep(0.002)
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         assert target <= lines(out) < 60
     seen = out.read_bytes()[:out.read_bytes().rfind(b"\n") + 1]
-    subprocess.run([sys.executable, "-c", WORKER, str(tmp_path)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", WORKER, str(tmp_path), ""], check=True, capture_output=True)
     assert [p.id for p in read_predictions(out)] == [str(i) for i in range(60)]
     assert out.read_bytes().startswith(seen)
     run = read_runs(tmp_path)["base"]
