@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,25 @@ def test_what_cannot_be_converted_is_said(drawn, tmp_path, capsys):
     assert main(command) == 1
     said = capsys.readouterr()
     assert "left out s3: " in said.err and "23 samples" in said.out
+
+
+def test_a_split_that_was_killed_goes_on(drawn, tmp_path):
+    command = ["data", "convert", str(drawn), "--out", str(tmp_path / "out"), "--split", "0.6"]
+    assert main(command) == 0
+    whole = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("out/*/*.*")}
+    index = tmp_path / "out/test/samples.jsonl"
+    (index.with_name("samples.jsonl.part")).write_bytes(index.read_bytes()[:200])
+    index.unlink()
+    assert main(command) == 0
+    assert {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("out/*/*.*")} == whole
+
+
+def test_each_sample_left_out_is_one_line_whatever_its_name(tmp_path, capsys):
+    samples = [replace(spotted(0, "a\n\x1b[2Jb", "x"), latex=None), spotted(1, "c", "y")]
+    write_samples(tmp_path / "in", samples)
+    command = ["data", "convert", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--form", "conversation"]
+    assert main(command) == 1
+    assert capsys.readouterr().err == "latexocr: left out a\\n\\x1b[2Jb: no reference\n"
 
 
 # Audit
@@ -177,7 +197,8 @@ def test_formulas_are_read_from_text_and_json_lines(tmp_path, name, content):
 @pytest.mark.parametrize(("name", "content", "words"), [
     ("a.txt", b"\n\n", "no formulas"), ("a.txt", b"\xff\xfe", "no formulas"), ("a.txt", b"x\xff", "not utf-8 text"),
     ("a.txt.gz", b"plain", "cannot be read"),
-    ("a.jsonl", b'{"text": "x"}\n', "a.jsonl:1"), ("a.jsonl", b"x+y\n", "a.jsonl:1"), ("none.txt", None, "none.txt"),
+    ("a.jsonl", b'{"text": "x"}\n', "a.jsonl:1"), ("a.jsonl", b'{"latex": null}\n', "a.jsonl:1: found"),
+    ("a.jsonl", b"x+y\n", "a.jsonl:1"), ("none.txt", None, "none.txt"),
 ])
 def test_a_file_without_formulas_is_one_line(tmp_path, name, content, words):
     if content is not None:

@@ -54,7 +54,25 @@ def test_a_folder_and_the_folders_in_it(tmp_path):
     (tmp_path / "b.txt").write_text("\\alpha\\ \n")
     (tmp_path / "one/c.tex").write_text("é", "utf-8")
     assert shown(load(str(tmp_path))) == [
-        ("a.png", "x^2", ""), ("b.png", "\\alpha\\ ", ""), ("one/c.png", "é", "one"), ("two/c.png", None, "two")]
+        ("a.png", "x^2", ""), ("b.png", "\\alpha\\ ", ""), ("one/c.png", "é", "one"), ("one/deep/d.png", None, "one"),
+        ("two/c.png", None, "two")]
+
+
+def test_a_folder_in_it_that_has_an_index_is_read_by_it_and_a_link_to_a_folder_around_it_is_not_followed(tmp_path):
+    for name in ("a.png", "in/deep/images/b.png", "in/deep/images/c.png"):
+        picture(tmp_path / name)
+    lines(tmp_path / "in/deep/samples.jsonl", {"id": "own", "image": "images/b.png", "latex": "x"})
+    (tmp_path / "in/deep/metadata.parquet").write_bytes(b"another index, not a table beside pictures")
+    (tmp_path / "in/around").symlink_to(tmp_path, target_is_directory=True)
+    assert shown(load(str(tmp_path))) == [("a.png", None, ""), ("own", "x", "in")]
+
+
+@pytest.mark.parametrize("table", ["t.parquet", "data/train.PARQUET"])
+def test_pictures_and_tables_in_one_folder_are_not_guessed_between(tmp_path, table):
+    picture(tmp_path / "assets/logo.png")
+    (tmp_path / table).parent.mkdir(exist_ok=True)
+    (tmp_path / table).touch()
+    assert f"pictures in it (assets/logo.png) and tables ({table})" in refusal(str(tmp_path))
 
 
 def test_a_pipe_is_no_picture_and_not_waited_for(tmp_path):

@@ -160,6 +160,19 @@ def test_rows_without_a_picture_and_broken_ones_stay(tmp_path):
     assert "row 2" in none.image.name
 
 
+def test_ids_that_are_numbers_are_kept_as_in_json_lines(tmp_path):
+    table = pa.table({"id": [70, None, 8], "image": ["a.png", "b.png", "c.png"], "text": ["x", "y", "z"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert [sample.id for sample in load(str(tmp_path / "a.parquet"))] == ["70", "000001", "8"]
+
+
+def test_names_of_tables_may_end_in_capitals(tmp_path):
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"image": ["a.png"], "text": ["x"]}), tmp_path / "in/A.PARQUET")
+    for spec in (tmp_path / "in/A.PARQUET", tmp_path / "in"):
+        assert [sample.latex for sample in load(str(spec))] == ["x"]
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"ARROW1\0\0", b"\0" * 64, None])
 def test_a_broken_table_is_one_line(tmp_path, name, content):
@@ -210,8 +223,18 @@ def test_csv(tmp_path):
     assert load(f"{tmp_path}/list.tsv?image=scan&text=what")[0].latex == "x,y"
 
 
+@pytest.mark.parametrize("content", [
+    b'image;latex\r\na.png;"f(x;y), ""z"""\r\n', b'\xef\xbb\xbf"image";"latex"\na.png;"f(x;y), ""z"""\n',
+    'image\tlatex\r\na.png\t"f(x;y), ""z"""\r\n'.encode("utf-16"), b'image,latex\na.png,"f(x;y), ""z"""\n',
+], ids=["semicolon", "quoted", "unicode text", "comma"])
+def test_csv_as_excel_saves_it_anywhere(tmp_path, content):
+    (tmp_path / "list.csv").write_bytes(content)
+    assert [(s.image.name, s.latex) for s in load(str(tmp_path / "list.csv"))] == [("a.png", 'f(x;y), "z"')]
+
+
 @pytest.mark.parametrize(("content", "said"), [
     ("image,latex\na.png,x,y\n", "list.csv:2: 2 columns are named"), ("image,latex\na.png\n", "list.csv:2: 2 columns"),
+    ("image;latex\na.png;x;y\n", "around what holds a ';'"),
     ("a,b\n1,2\n", "list.csv:2: no column 'image"), ('image,latex\na.png,"x\n', "list.csv: not CSV after line 1"),
     ("", "no samples"),
 ])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import datasets
 import numpy as np
 import pytest
@@ -58,6 +60,49 @@ def test_samples_already_there_are_not_overwritten(tmp_path):
     with pytest.raises(UserError, match="already there"):
         write_samples(tmp_path, [in_memory("b")])
     assert [s.id for s in load(str(tmp_path))] == ["a"]
+
+
+def test_samples_that_are_there_whole_stay_and_count_as_written(tmp_path):
+    samples = [in_memory("a", shade=5), in_memory("b", None)]
+    index = write_samples(tmp_path, samples)
+    written = index.stat().st_mtime_ns
+    assert write_samples(tmp_path, iter(samples)) == index and index.stat().st_mtime_ns == written
+    for others in (samples[:1], [*samples, in_memory("c")], [in_memory("a", shade=6), samples[1]],
+                   [replace(samples[0], subset="s"), samples[1]]):
+        with pytest.raises(UserError, match="already there, with other samples"):
+            write_samples(tmp_path, others)
+    assert index.stat().st_mtime_ns == written
+    index.write_text('{"picture": "a.png"}\n')  # of somebody else
+    with pytest.raises(UserError, match="already there, with other samples"):
+        write_samples(tmp_path, samples[:1])
+
+
+def test_pictures_of_the_user_are_not_written_over(tmp_path):
+    """Where a set is converted into its own folder, the first picture would be called as another is."""
+    shades = {"000000.png": 1, "zz.png": 2}
+    for name, shade in shades.items():
+        picture(tmp_path / "images" / name, shade)
+    samples = [Sample(name, tmp_path / "images" / name, "x") for name in ("zz.png", "000000.png")]
+    with pytest.raises(UserError, match="images: holds files already"):
+        write_samples(tmp_path, samples)
+    assert {path.name: np.asarray(Image.open(path))[0, 0] for path in (tmp_path / "images").iterdir()} == shades
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_set_that_could_not_be_loaded_again_is_not_written(tmp_path, form):
+    with pytest.raises(UserError, match="two samples have the id 'a'"):
+        convert([in_memory("a"), in_memory("b"), in_memory("a", "y")], tmp_path / "out", form, conversation)
+
+
+def test_two_do_not_write_to_one_folder(tmp_path):
+    def samples():
+        yield in_memory("a")
+        with pytest.raises(UserError, match="another latexocr is writing there"):
+            write_samples(tmp_path, [in_memory("a"), in_memory("b")])
+        yield in_memory("b")
+
+    write_samples(tmp_path, samples())
+    assert [s.id for s in load(str(tmp_path))] == ["a", "b"]
 
 
 class Killed(Exception):

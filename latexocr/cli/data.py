@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from latexocr.cli.options import Folder, Verb, refuse_below
+from latexocr.cli.scores import visible
 from latexocr.wording import counted
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _sheet(index: Path) -> None:
 
 
 def _list(lines: Sequence[str]) -> None:
-    for line in lines[:LISTED]:
+    for line in map(visible, lines[:LISTED]):
         print(f"latexocr: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + '...'}", file=sys.stderr)
     if len(lines) > LISTED:
         print(f"latexocr: and {len(lines) - LISTED} more", file=sys.stderr)

@@ -39,35 +39,54 @@ def plain(path: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
 
 
 def folder_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
-    """What the index of a folder lists; its parquet or arrow files; or its pictures and those of the folders in it.
+    """What the index of a folder lists; its parquet or arrow files; or its pictures and those of all folders in it.
 
-    The folders directly in it are its subsets.
+    The folders directly in it are its subsets. Raises UserError where there are both pictures and tables.
     """
     if is_saved(folder):
         yield from table_samples(folder, columns)
         return
-    if any((folder / name).is_file() for name in INDEXES):
+    if _index(folder):
         yield from _indexed(folder, folder, "", columns)
         return
+    tables = [path for path in tables_within(folder) if not _index(path.parent)]
     found = False
-    for part in [folder, *visible(folder, folders=True)]:
-        for sample in _indexed(part, folder, "" if part is folder else part.name, columns):
+    for part in _folders(folder):
+        for sample in _indexed(part, folder, "".join(part.relative_to(folder).parts[:1]), columns):
+            if tables:
+                raise UserError(f"{folder}: pictures in it ({sample.id}) and tables ({tables[0].relative_to(folder)}). "
+                                "Which are meant? Give the folder of these alone, or one table.")
             found = True
             yield sample
-    if not found and tables_within(folder):
+    if tables:
         yield from table_samples(folder, columns)
     elif not found:
-        raise UserError(f"{folder}: no pictures in it or in the folders directly in it, and no parquet or arrow files. "
+        raise UserError(f"{folder}: no pictures in it or in the folders in it, and no parquet or arrow files. "
                         f"Pictures end in {', '.join(PICTURES)}; ink (.inkml) is crohme:FOLDER or mathwriting:FOLDER. "
                         f"Pages of PDFs are read by latexocr transcribe '{folder}/*.pdf'.")
 
 
+def _index(folder: Path) -> Path | None:
+    return next((path for name in INDEXES if (path := folder / name).is_file()), None)
+
+
+def _folders(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """A folder and all in it by name, but not what is in one with an index; a link to a folder around it is left out.
+    """
+    here = (status := folder.stat()).st_dev, status.st_ino
+    if here in above:
+        return
+    yield folder
+    if not _index(folder):
+        for inner in visible(folder, folders=True):
+            yield from _folders(inner, (*above, here))
+
+
 def _indexed(folder: Path, root: Path, subset: str, columns: Columns) -> Iterator[Sample]:
     """Samples of one folder, by its index where it has one, and by looking otherwise; ids are relative to `root`."""
-    for name in INDEXES:
-        if (folder / name).is_file():
-            yield from listed(folder / name, columns, root=root, subset=subset)
-            return
+    if index := _index(folder):
+        yield from listed(index, columns, root=root, subset=subset)
+        return
     for path in visible(folder, folders=False):
         if path.suffix.lower() in PICTURES:
             if columns != GUESSED:
@@ -127,13 +146,14 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if path.suffix.lower() == ".jsonl":
         yield from json_lines(path)
         return
-    dialect = "excel-tab" if path.suffix.lower() == ".tsv" else "excel"
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), dialect=dialect, restkey="", strict=True)
+    text = read_text(path)
+    between = max(",;\t", key=text.partition("\n")[0].count)  # Excel writes what the country of its user has.
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=between, restkey="", strict=True)
     try:
         for row in reader:
             if "" in row or None in row.values():
                 raise UserError(f"{path}:{reader.line_num}: {len(reader.fieldnames or ())} columns are named in the "
-                                "first line, this row has more or fewer. Put quotes around what holds a comma.")
+                                f"first line, this row has more or fewer. Put quotes around what holds a {between!r}.")
             yield reader.line_num, row
     except csv.Error as e:
         raise UserError(f"{path}: not CSV after line {reader.line_num} ({e}).") from e

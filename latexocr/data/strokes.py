@@ -59,8 +59,8 @@ def load_hands(path: Path) -> Hands:
             hands.setdefault(hand, {})[character] = _fitted(lines[at : at + count])
             at += count
     except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError, IndexError) as e:
-        raise UserError(f"{path}: not a file of strokes ({type(e).__name__}: {e}). Build it with "
-                        "benchmarks/hands.py.") from e
+        raise UserError(f"{path}: not a file of strokes ({getattr(e, 'strerror', None) or type(e).__name__}). Build it "
+                        "with benchmarks/hands.py.") from e
     return Hands(tuple(hands), tuple(hands.values()), own_shapes())
 
 

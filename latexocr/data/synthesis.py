@@ -28,7 +28,7 @@ from latexocr.data.typeset import BODY_SIZES, draw
 from latexocr.errors import UserError
 from latexocr.latex.canonical import Level, canonical
 from latexocr.latex.tokens import unwrap
-from latexocr.records import Sample
+from latexocr.records import Sample, whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -88,9 +88,12 @@ def read_formulas(path: Path) -> list[str]:
 
 def _latex(line: str, where: str) -> str:
     try:
-        return str(json.loads(line)["latex"])
-    except (ValueError, KeyError, TypeError) as e:
-        raise UserError(f"{where}: found {line.strip()[:60]!r}, expected a JSON object with 'latex'.") from e
+        latex = json.loads(line)["latex"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        latex = None
+    if not isinstance(latex, str):
+        raise UserError(f"{where}: found {line.strip()[:60]!r}, expected a JSON object with 'latex', a string.")
+    return whole(latex)
 
 
 def synthesise(formulas: Sequence[str], look: Look, *, workers: int = 1) -> Iterator[Drawn]:

@@ -35,7 +35,7 @@ def is_saved(folder: Path) -> bool:
 
 def tables_within(folder: Path) -> list[Path]:
     """The parquet and arrow files of a folder and all folders in it, sorted; hidden ones and caches left out."""
-    return sorted(path for path in folder.rglob("*") if path.suffix in TABLES and path.is_file()
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in TABLES and path.is_file()
                   and not any(part.startswith((".", "cache-")) for part in path.relative_to(folder).parts))
 
 
@@ -63,7 +63,7 @@ def row_samples(tables: Iterable[pa.Table], columns: Columns, where: Path, *, su
         if columns.subset and not part:
             raise unknown("subset", columns.subsets, table.column_names, where)
         for row in table.select([name for name in {image, text, own, part} if name is not None]).to_pylist():
-            name = row[own] if own and isinstance(row[own], str) else f"{number:06d}"
+            name = str(row[own]) if own and row[own] is not None else f"{number:06d}"
             named = str(row[part]) if part and (columns.subset or not subset) and row[part] is not None else subset
             yield Sample(printable(f"{subset}/{name}" if subset else name),
                          _picture(row[image], where.parent, f"{where.name} row {number}"), row[text] if text else None,
@@ -110,7 +110,7 @@ def _tables(file: Path) -> Iterator[pa.Table]:
     except ImportError as e:
         raise UserError(f"{file}: parquet and arrow files need pyarrow. Install it: "
                         "pip install 'latexocr[train]'.") from e
-    for batch in _parquet(file) if file.suffix == ".parquet" else _arrow(file):
+    for batch in _parquet(file) if file.suffix.lower() == ".parquet" else _arrow(file):
         yield from (pa.Table.from_batches([batch.slice(start, BATCH)]) for start in range(0, len(batch), BATCH))
 
 

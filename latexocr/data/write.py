@@ -19,6 +19,7 @@ from typing import Any
 from latexocr.data.hub import import_datasets
 from latexocr.data.pictures import picture_bytes
 from latexocr.errors import UserError
+from latexocr.provenance import alone
 from latexocr.records import FORMATS, Sample, json_lines
 
 FORMS = ("jsonl", "datasets", "conversation")
@@ -42,7 +43,7 @@ def convert(samples: Iterable[Sample], out: Path, form: str, conversation: Conve
 
     "jsonl": `samples.jsonl` and `images/`, see `write_samples`. "datasets": columns `image`, `text`, `id`, `subset`.
     "conversation": columns `messages` (with text and image parts, by `conversation`), `images` and `id`, as TRL's
-    and Unsloth's trainers take them. Raises UserError where something is there already.
+    and Unsloth's trainers take them. Raises UserError where something is there already, or two have the same id.
     """
     if form not in FORMS:
         raise UserError(f"'{form}' is no form to convert to. Expected {', '.join(FORMS)}.")
@@ -54,7 +55,7 @@ def convert(samples: Iterable[Sample], out: Path, form: str, conversation: Conve
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is already there. Choose another folder, or remove it first.")
     left_out: list[tuple[str, str]] = []
-    rows = _rows(samples, left_out, conversation if form == "conversation" else None)
+    rows = _rows(_distinct(samples, out), left_out, conversation if form == "conversation" else None)
     return Written(out, _save(rows, out, conversations=form == "conversation"), tuple(left_out))
 
 
@@ -62,21 +63,39 @@ def write_samples(folder: Path, samples: Iterable[Sample]) -> Path:
     """Write `folder/samples.jsonl` and `folder/images/`, which `load(folder)` reads back equal; the path of the former.
 
     Files are copied as they are, pictures in memory become PNG. The list is called `samples.jsonl.part` until it is
-    whole; what was killed goes on from there when called with the same samples. Raises UserError where samples are
-    already there, others were begun, there are none, or the folder cannot be written.
+    whole; what was killed goes on from there when called with the same samples, and what is whole stays. Raises
+    UserError where other samples or pictures are already there or begun, there are none, two have the same id, or the
+    folder cannot be written.
     """
     index, begun = folder / "samples.jsonl", folder / "samples.jsonl.part"
     if index.exists():
-        raise UserError(f"{index} is already there. Choose another folder, or remove it first.")
-    samples = iter(samples)
+        if not _holds(index, samples):
+            raise UserError(f"{index} is already there, with other samples. Choose another folder, or remove it first.")
+        return index
+    if not begun.exists() and any(folder.glob("images/*")):
+        raise UserError(f"{folder / 'images'}: holds files already, which pictures would be written over. Choose "
+                        "another folder.")
+    samples = _distinct(samples, folder)
     first = list(itertools.islice(samples, 1))  # Where there is none to be had, that is said before a folder is made.
     if not first:
         raise UserError(f"{folder}: nothing to write, there is not one sample.")
     with _writing(folder):
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        _write_rows(begun, itertools.chain(first, samples))
-        os.replace(begun, index)
+        with alone(folder):
+            _write_rows(begun, itertools.chain(first, samples))
+            os.replace(begun, index)
     return index
+
+
+def _distinct(samples: Iterable[Sample], out: Path) -> Iterator[Sample]:
+    """The samples, as long as each has an id of its own: what is written otherwise, `load` refuses."""
+    ids = set()
+    for sample in samples:
+        if sample.id in ids:
+            raise UserError(f"{out}: cannot be written, two samples have the id '{sample.id}'. Ids must be unique: "
+                            "give each its own 'id' or picture name.")
+        ids.add(sample.id)
+        yield sample
 
 
 def _write_rows(begun: Path, samples: Iterable[Sample]) -> None:
@@ -113,10 +132,16 @@ def _begun(path: Path) -> list[dict[str, Any]]:
     return [row for _, row in json_lines(path)]
 
 
+def _holds(index: Path, samples: Iterable[Sample]) -> bool:
+    """Whether a list that is whole is that of these samples, and their pictures are beside it."""
+    pairs = itertools.zip_longest(samples, (row for _, row in json_lines(index)))
+    return all(sample and row and _same(sample, row, index.parent) for sample, row in pairs)
+
+
 def _same(sample: Sample, row: dict[str, Any], folder: Path | None) -> bool:
     """Whether a row was written of this sample; of its picture too, where `folder` is given."""
-    return (sample.id, sample.latex) == (row["id"], row["latex"]) and (
-        folder is None or picture_bytes(sample.image) == picture_bytes(folder / row["image"]))
+    named = (sample.id, sample.latex, sample.subset) == tuple(map(row.get, ("id", "latex", "subset")))
+    return named and (folder is None or picture_bytes(sample.image) == picture_bytes(folder / str(row.get("image"))))
 
 
 def _other(begun: Path) -> UserError:
