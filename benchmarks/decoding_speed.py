@@ -223,7 +223,7 @@ print(sum(1 for _ in reader.read(samples)), flush=True)
 """
 
 
-def side_by_side(options: Options, dtype: str, workers: int, n: int) -> float:
+def a_process_a_core(options: Options, dtype: str, workers: int, n: int) -> float:
     """Seconds a picture where each core has a process of its own with a share of the pictures."""
     commands = [[sys.executable, "-c", WORKER, options.data, str(n), dtype, str(part), str(workers)]
                 for part in range(workers)]
@@ -267,7 +267,7 @@ def run(options: Options) -> dict[str, Any]:
     first = next(iter(answers.values()))
     found: dict[str, Any] = {
         "n": len(samples), "rows": rows,
-        "a_process_a_core": {dtype: {str(cores): round(side_by_side(options, dtype, cores, len(samples)), 4)
+        "a_process_a_core": {dtype: {str(cores): round(a_process_a_core(options, dtype, cores, len(samples)), 4)
                                      for cores in options.cores if cores > 1} for dtype in options.dtypes},
         "answers_unlike_the_first": {f"{dtype} on {cores}": sum(a != b for a, b in zip(first, said))
                                      for (dtype, cores), said in answers.items()}}

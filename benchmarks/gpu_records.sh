@@ -7,19 +7,16 @@
 #   one:     all ways of reading, a server started in three ways, the 3 B shape; OUT/way says the fastest way that
 #            answers as transformers does (9 min)
 #   many:    MANY (8) servers, then FEW (4; 0: none) (6 min)
-#   encoder: a fourth way of starting, the picture's tower in graphs too (4 min)
 #   speed, cudnn, notebook: of training by our recipe, with cuDNN's attention, by the notebook's recipe (4 min each)
 #   engines: ERNIE, tiny, through PEFT and Unsloth (4 min);  shapes_ernie, shapes_qwen: full size (4 min each)
-#   ernie:   the 28 B shape served (3 min)
 # and of both: two_train (4 min), two_serve (4 min), two_record, which two_gpus.sh tells of, and
-#   wide:    MANY servers on the first with all cores; WIDE (12), with those from WIDE_CORE on too, if WIDE_FILE says
-#            "trained" (4 min)
+#   wide:    MANY servers on the first with all cores (4 min)
 # Right are the published answers of transformers to im2latex_sample: the weights must be those that made them. Where no
-# way of serving is right none is used, and DIAGNOSE, if set, is run instead. PY_SPY, if set, is the program that looks
-# into vLLM's engines under load. The GPUs are FIRST_GPU (0) and the next; they have CORES (all) from FIRST_CORE (0) on,
-# the first SHARE (half) of them. After JOIN seconds nothing runs on one GPU any more, after END seconds nothing at all.
+# way of serving is right none is used. PY_SPY, if set, is the program that looks into vLLM's engines under load. The GPUs
+# are FIRST_GPU (0) and the next; they have CORES (all) from FIRST_CORE (0) on, the first SHARE (half) of them. After
+# JOIN seconds nothing runs on one GPU any more, after END seconds nothing at all.
 set -uo pipefail
-alone="one many encoder speed cudnn notebook engines shapes_ernie shapes_qwen ernie"
+alone="one many speed cudnn notebook engines shapes_ernie shapes_qwen"
 both="two_train two_serve two_record wide"
 refuse() {
     echo "gpu_records.sh: found $1, expected DATA OUT \"PART...\" [\"PART...\" [\"PART...\"]]; parts: $alone; $both" >&2
@@ -65,12 +62,11 @@ learn() { # NAME SECONDS SCRIPT [OPTION...]: records hold what was done when tim
         tr '\n' ' ')"
 }
 
-# Prints how vLLM is told to start. All but `itself` and `encoder` want TORCH_COMPILE_DISABLE=1.
+# Prints how vLLM is told to start. All but `itself` want TORCH_COMPILE_DISABLE=1.
 flags() { # WAY
     case $1 in
     graphs) echo "--compilation-config '{\"mode\":0,\"cudagraph_mode\":\"FULL_DECODE_ONLY\"}'" ;;
     itself) ;;
-    encoder) echo "--compilation-config '{\"cudagraph_mm_encoder\":true}'" ;;
     eager) echo "--enforce-eager" ;;
     # One graph for mixed batches and for those that only go on: for heads of 64 numbers or less FlashAttention 3 lays
     # out its plan otherwise for the second than the graph was made with. It shows that a wrong way is seen.
@@ -78,7 +74,7 @@ flags() { # WAY
     esac
 }
 
-no_compiling() { [[ $1 == itself || $1 == encoder ]] && echo 0 || echo 1; }
+no_compiling() { [ "$1" = itself ] && echo 0 || echo 1; }
 
 # Prints how much of a GPU a server takes: so much for what it has in work, and it need not measure how much is free
 # while others take theirs.
@@ -153,8 +149,6 @@ choose() {
     [ -n "$(way)" ] || serve eager one_eager 200 "" --against "$right" --limit 100 --alone 0 --contenders served
     [ -n "$(way)" ] || [ "$(differ one_eager)" -gt 20 ] || echo eager > "$out/way"
     say "way: $(way)"
-    [ -n "$(way)" ] || [ -z "${DIAGNOSE:-}" ] ||
-        lane "${SERVE_PATH:-}" timeout 200 "$SERVE_PYTHON" "$DIAGNOSE" "$out/diagnosis.json" > "$out/diagnosis.log" 2>&1
 }
 
 several() { # NAME NUMBER: of servers on one GPU
@@ -168,25 +162,7 @@ many() {
     [ "${FEW:-4}" = 0 ] || several "many_${FEW:-4}" "${FEW:-4}"
 }
 
-encoder() {
-    serve encoder one_encoder 240 "--api-server-count 8 $(room 0.2 10)" --against "$right" --alone 5 \
-        --in-flight 256 512 --seconds 10 --contenders served requests "served fixed"
-}
-
-wide() {
-    if [ -n "${WIDE_CORE:-}" ] && grep -qs trained "${WIDE_FILE:-}"; then
-        share=$((FIRST_CORE + CORES - WIDE_CORE)) FIRST_CORE=$WIDE_CORE several wide "${WIDE:-12}"
-    else
-        share=$CORES several wide "${MANY:-8}"
-    fi
-}
-
-ernie() { # as two_gpus.sh does it on two
-    [ -d "$out/two/ernie_28b" ] ||
-        lane "${TRAIN_PATH:-}" "$PYTHON" "$here/random_model.py" ernie_28b "$out/two/ernie_28b" > "$out/ernie.log" 2>&1
-    serve graphs two/serve-ernie_28b-1 300 "--load-format dummy --trust-remote-code $(room 0.4 6)" \
-        --model "$out/two/ernie_28b" --limit 200 --max-tokens 256 --alone 5 --in-flight 256 512 --seconds 10 --contenders served requests
-}
+wide() { share=$CORES several wide "${MANY:-8}"; }
 
 two() { # PART: of two_gpus.sh; served is what starts with graphs, as one_graphs does, or without any
     local packages=${TRAIN_PATH:-} from=$ink start=graphs

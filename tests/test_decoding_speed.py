@@ -100,7 +100,7 @@ def test_on_two_cores_batches_side_by_side_are_timed_too():
 def test_processes_side_by_side_read_every_picture(tmp_path):
     data = write_samples(tmp_path / "data", drawn(3, longest=2)).parent
     options = decoding_speed.Options(data=str(data), out=tmp_path)
-    assert decoding_speed.side_by_side(options, "float32", 2, 3) > 0
+    assert decoding_speed.a_process_a_core(options, "float32", 2, 3) > 0
 
 
 def test_the_peer_is_read_one_by_one(tmp_path, monkeypatch):

@@ -81,7 +81,7 @@ SYNTAX: Pairs = {
         ("f{(x)}", "f(x)"),
         (r"{\frac12}x", r"\frac12x"),
         (r".{{}\stackrel ab}", r".\stackrel ab"), (r"2\rfloor{{}+{}}1", r"2\rfloor+1"), ("{-1}", "-1"),
-        ("x{}", "x"), ("a{}b", "ab"), (r"{\alpha}_1", r"\alpha_1")],
+        ("x{}", "x"), ("a{}b", "ab"), (r"{\alpha}_1", r"\alpha_1"), (r"\unknown{{}}", r"\unknown{}")],
     "order of scripts": [("x_i^2", "x^2_i"), (r"\sum_{i}^{n}", r"\sum^{n}_{i}"), (r"\int_0^1", r"\int^1_0"),
         ("x_a'", "x'_a"),
                          (r"\sum\limits_a^b", r"\sum\limits^b_a")],
@@ -103,6 +103,7 @@ SYNTAX: Pairs = {
         (r"\cases{a&b\cr c&d}", r"\begin{cases}a&b\\c&d\end{cases}"),
         (r"\eqalign{a&=b\cr}", r"\begin{aligned}a&=b\end{aligned}"),
         (r"\displaylines{a\cr b}", r"\begin{gathered}a\\b\end{gathered}")],
+    "rows below an operator": [(r"\begin{subarray}{c}a\\b\end{subarray}", r"\substack{a\\b}")],
     "old font switches": [
         (r"{\rm tr}", r"\mathrm{tr}"), (r"{\bf x}", r"\mathbf x"), (r"{\cal L}", r"\mathcal L"),
         (r"{\it x}", r"\mathit x"),
