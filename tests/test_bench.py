@@ -247,6 +247,9 @@ def test_a_fingerprint_tells_models_apart_by_name_size_and_both_ends(tmp_path):
               model("e", large, "other.safetensors"), model("f", b"")]
     assert len(set(prints)) == len(prints)
     assert model("again", large) == prints[0]
+    for described in ("README.md", "log.jsonl"):  # Which may be written later: the model is the same.
+        (tmp_path / "again" / described).write_text("x")
+    assert fingerprint(tmp_path / "again") == prints[0]
 
 
 def test_predictions_of_others_may_hold_more_fields(tmp_path):
