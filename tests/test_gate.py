@@ -73,8 +73,10 @@ def test_chance_does_not_close_the_gate_more_often_than_it_may(tmp_path):
 
 def test_one_lost_sample_is_no_proof_and_neither_is_one_sample(tmp_path, capsys):
     new, old = written(tmp_path / "n.json", {"base": [False]}), written(tmp_path / "o.json", {"base": [True]})
-    assert cli.main(["gate", str(new), "--against", str(old)]) == 0
-    assert "−100.0" in capsys.readouterr().out
+    for metric in ("exact", "edit_distance", "bleu"):
+        assert cli.main(["gate", str(new), "--against", str(old), "--metric", metric]) == 0, metric
+        assert "over 1 pair, p = 1.000; a loss beyond 0.0" in (out := capsys.readouterr().out)
+        assert "neither shown nor ruled out; so few pairs can show none." in out
 
 
 def test_the_column_is_the_only_one_or_tuned_or_the_one_named(tmp_path, capsys):
@@ -110,6 +112,17 @@ def test_other_samples_are_refused_by_name(tmp_path, capsys):
     assert "2 samples missing ('s398', 's399')" in capsys.readouterr().err
     assert cli.main(["gate", str(whole), "--against", str(part)]) == 2
     assert "2 samples not in the baseline" in capsys.readouterr().err
+
+
+def test_rows_that_are_there_twice_or_are_no_formulas_are_refused(tmp_path, capsys):
+    good = written(tmp_path / "good.json", {"base": [True, True]})
+    report = json.loads(good.read_text())
+    for change, said in (({"id": "s0"}, "'s0' twice or more"),
+                         ({"answers": {"base": {"latex": None, "failure": "ok", "error": ""}}}, "lacks its answer")):
+        bad = tmp_path / "bad.json"
+        bad.write_text(json.dumps(report | {"rows": [report["rows"][0], report["rows"][1] | change]}))
+        assert cli.main(["gate", str(bad), "--against", str(bad)]) == 2
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("content", "said"), [

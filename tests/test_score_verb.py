@@ -116,7 +116,7 @@ def test_two_files_are_compared(workplace, capsys):
     assert "tuned - base" in out and "base: a.jsonl; tuned: b.txt" in out
     assert "base: 2 ok, 1 wrong" in out and "tuned: 4 ok" in out
     assert out.splitlines()[-1].startswith("Exact match (visual): 50.0 % base, 100.0 % tuned, difference +50.0 [")
-    assert "no difference shown (4 pairs would show one of" in out.splitlines()[-1]
+    assert "no difference shown (4 pairs: too few to show one)" in out.splitlines()[-1]
 
 
 def test_text_against_text_chosen_metrics_aliases_and_json(workplace, capsys):

@@ -17,6 +17,7 @@ from latexocr.scoring.assess import assess, summarize
 from latexocr.scoring.metrics import METRICS, tabulate_all
 from latexocr.scoring.resampling import PIECE, RESAMPLES, Tally, tally
 from latexocr.scoring.statistics import Outcomes, compare, compare_parts, comparison_of, holm, mcnemar, score, wilson
+from latexocr.wording import counted
 
 EXACT, DISTANCE, BLEU = METRICS["exact_visual"], METRICS["edit_distance"], METRICS["bleu"]
 
@@ -148,6 +149,23 @@ def test_pairs_of_one_document_are_drawn_together():
     assert clustered.verdict.startswith("no difference shown")
 
 
+@pytest.mark.parametrize("differ, most", [(1, 1.0), (2, 0.5), (5, 2 / 2**5), (6, 2 / 2**6)])
+def test_the_bootstrap_of_few_pairs_shows_no_more_than_a_sign_test(differ, most):
+    """Resamples of one pair are all alike, and those of five that all won never lose: no proof of anything."""
+    base, tuned = np.ones((differ, 2)), np.column_stack([np.zeros(differ), np.ones(differ)])
+    found = compare(DISTANCE, base, tuned)
+    assert found.p == pytest.approx(most) and found.delta == -1
+    assert found.verdict == ("better" if differ >= 6 else
+                             f"no difference shown ({counted(differ, 'pair')}: too few to show one)")
+    assert math.isnan(found.detectable) == (differ < 6)
+    assert compare(EXACT, base, tuned).verdict == ("worse" if differ >= 6 else found.verdict)
+    groups = [i % differ for i in range(120)]
+    clustered = compare(EXACT, *(np.resize(table, (120, 2)) for table in (base, tuned)), groups=groups)
+    assert clustered.p == pytest.approx(most) and (clustered.verdict == "worse") == (differ >= 6)
+    few = np.vstack([base, np.ones((200 - differ, 2))]), np.vstack([tuned, np.ones((200 - differ, 2))])
+    assert compare(DISTANCE, *few).p >= most
+
+
 def test_chance_differences_are_called_real_about_as_often_as_said():
     random, called = np.random.default_rng(5), 0
     for _ in range(60):
@@ -259,6 +277,11 @@ def test_groups_reach_from_the_front_door(small_pieces):
         numbers = [(s.value, s.low, s.high) for s in (one, expected)]
         assert numbers[0] == pytest.approx(numbers[1], nan_ok=True)
         assert one.signature == expected.signature and "by group" in one.signature
+
+
+def test_pairs_that_are_all_of_one_group_have_no_interval():
+    with pytest.raises(UserError, match="one group"):
+        assess(["x", "y"], {"a": ["x", "x"]}, groups=["", ""])
 
 
 def test_the_front_door_takes_lists_and_ids():

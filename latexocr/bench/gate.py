@@ -7,8 +7,10 @@ rules of today: so two reports of different versions are measured with one ruler
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,8 @@ def read_column(path: Path, column: str | None = None, *, like: str | None = Non
     if not rows or len(answers) < len(rows):
         raise UserError(f"{path}: it has no rows to pair (published reports leave them out). Give the report.json of a "
                         "run folder, made by `latexocr bench`.")
+    if doubled := [id for id, times in Counter(row["id"] for row in rows).items() if times > 1]:
+        raise UserError(f"{path}: {some(doubled)} twice or more. Each sample has exactly one row in a report.")
     named = [column] if column else columns if len(columns) == 1 else [
         name for name in (like, PREFERRED) if name in columns]
     if not named or named[0] not in columns:
@@ -89,8 +93,10 @@ def read_column(path: Path, column: str | None = None, *, like: str | None = Non
 
 
 def _prediction(id: str, answer: Mapping[str, Any]) -> Prediction:
+    if not isinstance(answer["latex"], str):
+        raise TypeError(f"'latex' of {id!r} is {type(answer['latex']).__name__}")
     failed = answer["failure"] == "server-error"
-    return Prediction(id, str(answer["latex"]), stop="error" if failed else "end", error=str(answer["error"]))
+    return Prediction(id, answer["latex"], stop="error" if failed else "end", error=str(answer["error"]))
 
 
 def gate(column: Column, baseline: Column, metric: str, allow_drop: float, *, seed: int = 0) -> Gate:
@@ -134,11 +140,13 @@ def sentence(found: Gate) -> str:
     c = found.comparison
     unit = " points" if METRICS[c.metric].unit == "%" else ""
     told = f"{label(c.metric)}: {signed(c.delta, c.metric)} [{signed(c.low, c.metric)}, {signed(c.high, c.metric)}]"
-    told += f"{unit} over {c.n} pairs, p {'' if c.p < 0.001 else '= '}{p_value(c.p)}; "
+    told += f"{unit} over {counted(c.n, 'pair')}, p {'' if c.p < 0.001 else '= '}{p_value(c.p)}; "
     beyond = f"a loss beyond {shown(found.allowed, c.metric)}{unit}"
     if found.closed:
         return f"{told}{beyond} is shown: all of the interval lies there."
     if found.loss[2] <= found.allowed:
         return f"{told}{beyond} is ruled out."
+    if isnan(c.detectable):
+        return f"{told}{beyond} is neither shown nor ruled out; so few pairs can show none."
     detectable = f"{shown(c.detectable, c.metric)}{unit}"
     return f"{told}{beyond} is neither shown nor ruled out; {c.n} such pairs would show a difference of {detectable}."

@@ -20,7 +20,7 @@ from latexocr.scoring.failures import Ledger
 from latexocr.scoring.metrics import METRICS, Comparison, Metric, Score, metrics
 from latexocr.scoring.piecework import Job, contests, parted, stack, worked
 from latexocr.scoring.resampling import Tally, by_group, no_tally, tally
-from latexocr.scoring.statistics import Outcomes, comparison_of, score_of
+from latexocr.scoring.statistics import Outcomes, comparison_of, how_many, score_of
 from latexocr.scoring.variants import DRAWN, VARIANTS
 from latexocr.wording import counted
 
@@ -82,12 +82,15 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Seque
 
     `groups` (one a pair: a source document, a writer) are drawn as wholes. Without `ledgers`, these and the confusions
     stay empty, which is quicker. `workers` processes share the work, as many as there are cores unless given; they
-    change no number. Raises UserError where a column does not fit the references.
+    change no number. Raises UserError where a column does not fit the references, or all pairs are of one group.
     """
     answers = {name: _in_order(name, column, references) for name, column in columns.items()}
     expected = list(references.values()) if isinstance(references, Mapping) else references
     if not expected:
         raise UserError("no pairs to score. Give predictions and their references.")
+    if how_many(groups) == 1:
+        raise UserError("All pairs are of one group (one subset); an interval needs several. Leave out "
+                        "--group-by-subset: pairs are then drawn one by one.")
     chosen = choose(names, aliases)
     job = Job(expected, answers, chosen, aliases, seed, tallied=groups is None, told=ledgers)
     widths = {name: len(metric.counts("", "")) for name, metric in chosen.items()}
@@ -106,7 +109,7 @@ def assess(references: Formulas, columns: Mapping[str, Answers], *, names: Seque
 
         found = tally(by_group(np.vstack(tables), groups), seed)
     parts = parted(found, widths, list(answers))
-    scores, comparisons = _read(parts, contested, chosen, list(answers), len(expected), seed, groups is not None)
+    scores, comparisons = _read(parts, contested, chosen, list(answers), len(expected), seed, how_many(groups))
     return Assessment(scores, comparisons, told, confused)
 
 
@@ -117,17 +120,17 @@ def summarize(tables: Mapping[str, Mapping[str, np.ndarray]], *, chosen: Mapping
     stacked = stack(tables)
     widths = {name: table.shape[1] for name, table in next(iter(tables.values())).items()}
     parts = parted(tally(by_group(stacked, groups), seed), widths, list(tables))
-    return _read(parts, contests(chosen, tables), chosen, list(tables), len(stacked), seed, groups is not None)
+    return _read(parts, contests(chosen, tables), chosen, list(tables), len(stacked), seed, how_many(groups))
 
 
 def _read(of: Mapping[tuple[str, str], Tally], contested: Mapping[tuple[str, str], Outcomes],
-          chosen: Mapping[str, Metric], columns: Sequence[str], n: int, seed: int, grouped: bool
-          ) -> tuple[dict[str, list[Score]], list[Comparison]]:
+          chosen: Mapping[str, Metric], columns: Sequence[str], n: int, seed: int,
+          groups: int | None) -> tuple[dict[str, list[Score]], list[Comparison]]:
     """Scores and comparisons from the tallies of each column's metrics."""
-    scores = {column: [score_of(metric, of[column, name], n, seed=seed, grouped=grouped)
+    scores = {column: [score_of(metric, of[column, name], n, seed=seed, grouped=groups is not None)
                        for name, metric in chosen.items()] for column in columns}
     comparisons = [comparison_of(metric, of[columns[0], name], of[other, name], contested[other, name], n,
-                                 grouped=grouped)
+                                 groups=groups)
                    for other in columns[1:] for name, metric in chosen.items()]
     return scores, comparisons
 

@@ -78,10 +78,12 @@ class Comparison:
     losses: int
     n: int
     p: float
-    """Exact McNemar where each pair is right or wrong, else from the paired bootstrap; two-sided."""
+    """Exact McNemar where each pair is right or wrong, else from the paired bootstrap, but never below that of a sign
+    test had all pairs that differ been on one side; two-sided."""
     verdict: str
     detectable: float = nan
-    """The least difference that a test at 5 % over these pairs finds four times in five."""
+    """The least difference that a test at 5 % over these pairs finds four times in five; NaN of fewer than six pairs,
+    which cannot show any."""
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from latexocr.scoring.metrics import Comparison, Metric, Score
 from latexocr.scoring.resampling import RESAMPLES, Tally, by_group, tally
+from latexocr.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,8 @@ SIGNIFICANT = 0.05
 Z95 = 1.959963984540054
 DETECTABLE = Z95 + 0.8416212335729143
 """Standard errors of a difference that a test at 5 % finds four times in five."""
+FEWEST = 6
+"""With fewer draws no two-sided test shows anything at 5 %: even 5 of 5 on one side have a p of 2 / 2^5."""
 
 
 def score(metric: Metric, table: np.ndarray, *, seed: int = 0, groups: Sequence[Hashable] | None = None) -> Score:
@@ -111,28 +114,41 @@ def compare(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray, *, 
         return Comparison(metric.name, nan, nan, nan, 0, 0, 0, 0, nan, "no difference shown (no pairs)")
     both = tally(by_group(np.hstack([base_table, tuned_table]), groups), seed)
     base, tuned = both.of(slice(k)), both.of(slice(k, None))
-    return comparison_of(metric, base, tuned, outcomes(metric, base_table, tuned_table), n, grouped=groups is not None)
+    return comparison_of(metric, base, tuned, outcomes(metric, base_table, tuned_table), n, groups=how_many(groups))
+
+
+def how_many(groups: Sequence[Hashable] | None) -> int | None:
+    """How many different groups there are; None where pairs are drawn one by one."""
+    return None if groups is None else len(set(groups))
 
 
 def comparison_of(metric: Metric, base: Tally, tuned: Tally, found: Outcomes, n: int, *,
-                  grouped: bool = False) -> Comparison:
-    """The Comparison of n pairs from the tallies of the two columns, which must be of the same draws."""
+                  groups: int | None = None) -> Comparison:
+    """The Comparison of n pairs from the tallies of the two columns, which must be of the same draws: of single pairs,
+    or of so many groups."""
     import numpy as np
 
     n = int(base.sums[1]) if metric.proportion else n
+    draws = n if groups is None else groups
     with np.errstate(invalid="ignore"):  # Two infinite rates have no difference.
         delta = float(metric.value(tuned.sums) - metric.value(base.sums))
         deltas = metric.value(tuned.resamples) - metric.value(base.resamples)
-        detectable = DETECTABLE * float(deltas.std())
+        detectable = DETECTABLE * float(deltas.std()) if draws >= FEWEST else nan
     low, high = _percentiles(deltas)
-    if metric.proportion and not grouped:
+    if metric.proportion and groups is None:
         p = mcnemar(found.wins, found.losses) if n else nan
     else:
-        tail = min((deltas <= 0).sum(), (deltas >= 0).sum())
-        p = nan if isnan(delta) else min(1.0, 2 * (int(tail) + 1) / (RESAMPLES + 1))
+        p = nan if isnan(delta) else max(_bootstrap_p(deltas), mcnemar(min(found.wins + found.losses, draws), 0))
     comparison = Comparison(metric.name, delta, low, high, found.wins, n - found.wins - found.losses, found.losses, n,
                             p, "", detectable)
     return replace(comparison, verdict=_verdict(metric, comparison))
+
+
+def _bootstrap_p(deltas: np.ndarray) -> float:
+    """Two-sided, from the resampled differences on the rarer side of 0. Of few draws it is far too small (of one all
+    resamples are alike), so it is never taken below that of the sign test, had all that differ been on one side."""
+    tail = min((deltas <= 0).sum(), (deltas >= 0).sum())
+    return min(1.0, 2 * (int(tail) + 1) / (RESAMPLES + 1))
 
 
 def _compare_shares(metric: Metric, base_table: np.ndarray, tuned_table: np.ndarray, *, seed: int) -> Comparison:
@@ -178,6 +194,8 @@ def _verdict(metric: Metric, c: Comparison) -> str:
         return "no difference shown (no pairs)"
     if c.p < SIGNIFICANT and not c.low <= 0 <= c.high:
         return "better" if (c.delta > 0) == metric.higher_is_better else "worse"
+    if isnan(c.detectable):
+        return f"no difference shown ({counted(c.n, 'pair')}: too few to show one)"
     if c.detectable == 0:
         return f"no difference shown (none in any resample of the {c.n} pairs)"
     shown = f"{c.detectable * 100:.1f} points" if metric.unit == "%" else f"{c.detectable:.2g}"
