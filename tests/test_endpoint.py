@@ -15,7 +15,9 @@ from test_served import picture, sent_picture
 from latexocr.errors import UserError
 from latexocr.reading import GenerateConfig, endpoint, served
 from latexocr.reading.endpoint import Retry, seconds
+from latexocr.reading.flow import Slots
 from latexocr.reading.images import prepare
+from latexocr.reading.latency import Latency
 from latexocr.reading.served import ServedReader
 from latexocr.records import Prediction, Sample
 
@@ -112,6 +114,14 @@ def test_retry_after_is_waited_for_by_all(header, status):
 ])
 def test_the_wait_that_a_header_asks_for(header, wait):
     assert seconds(header, now=lambda: datetime(2026, 11, 27, 9, tzinfo=UTC)) == wait
+
+
+@pytest.mark.parametrize(("waits", "most"), [(1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (10**6, 30)])
+def test_waits_double_up_to_a_limit_and_those_refused_together_do_not_come_back_together(waits, most):
+    retry = Retry(first_wait_s=1.0, longest_wait_s=30.0)
+    asking = endpoint.Endpoint(lambda _: pytest.fail("asked"), Slots(1), retry, Latency(), None)
+    found = [asking._backoff(waits) for _ in range(100)]
+    assert most / 2 <= min(found) < 0.7 * most and 0.8 * most < max(found) <= most
 
 
 def test_too_many_requests_say_nothing_of_a_picture():
