@@ -9,7 +9,18 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from latexocr.errors import UserError
-from latexocr.reading.images import GLYPH_HEIGHT, HEIGHTS, MARGIN, WIDTHS, canvas, fit, flatten, place, prepare
+from latexocr.reading.images import (
+    GLYPH_HEIGHT,
+    HEIGHTS,
+    LARGEST_SIDE,
+    MARGIN,
+    WIDTHS,
+    canvas,
+    fit,
+    flatten,
+    place,
+    prepare,
+)
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -156,6 +167,33 @@ def test_anything_fits_a_canvas(size):
 def test_the_canvas_is_the_smallest_that_holds_ink_and_margin():
     assert canvas(HEIGHTS[0] - 2 * MARGIN, WIDTHS[0] - 2 * MARGIN) == (HEIGHTS[0], WIDTHS[0])
     assert canvas(HEIGHTS[0] - 2 * MARGIN + 1, WIDTHS[0] - 2 * MARGIN + 1) == (HEIGHTS[1], WIDTHS[1])
+
+
+@pytest.mark.parametrize("darkest", [200, 120])
+def test_uneven_light_on_paper_is_divided_out(darkest):
+    """As on a photograph: paper is paper and ink is ink at both ends."""
+    light = np.linspace(255, darkest, 400)[None, :].repeat(200, axis=0)
+    ink = np.zeros((200, 400), bool)
+    ink[90:110, 40:50] = ink[90:110, 200:210] = ink[90:110, 350:360] = True
+    found = flatten(np.where(ink, 0.1 * light, light).astype(np.uint8))
+    assert found[~ink].min() > 235 and found[ink].max() < 20
+
+
+@pytest.mark.parametrize("grey", [0, 20, 30])
+def test_a_black_part_of_a_picture_is_no_shade(grey):
+    """What is dark from edge to edge is not brought to the light of paper, and neither is its noise."""
+    picture = np.full((200, 400), 255, np.uint8)
+    picture[90:110, 40:60] = 0
+    picture[:, 260:] = grey
+    assert np.array_equal(flatten(picture), picture)
+
+
+def test_what_is_larger_than_any_scan_is_shrunk_before_all_else():
+    large = Image.new("L", (LARGEST_SIDE * 2 + 1, 300), 255)
+    large.paste(0, (100, 100, 2000, 200))
+    assert flatten(large).shape == (100, -(-(LARGEST_SIDE * 2 + 1) // 3))
+    large = large.crop((0, 0, LARGEST_SIDE, 300))
+    assert flatten(large).shape == (300, LARGEST_SIDE)
 
 
 def test_blank_paper_is_refused():

@@ -100,6 +100,16 @@ def test_an_answer_that_goes_in_circles_is_cut_after_the_first_round(serve, writ
     assert prediction.reply == ("".join(written) if stop == "end" else "".join(written[:tokens]))
 
 
+def test_a_reply_that_is_not_what_its_tokens_spell_stays_whole(serve):
+    """Some servers strip it, or decode otherwise than their list of tokens."""
+    written = [" x", *["-"] * 100]
+    status, body, headers = said("x" + "-" * 100, logprobs=[-0.5] * len(written))
+    for piece, token in zip(body["choices"][0]["logprobs"]["content"], written, strict=True):
+        piece["token"] = token
+    [prediction] = ServedReader(serve(lambda *_: (status, body, headers)).url).read(samples(1))
+    assert (prediction.tokens, prediction.stop, prediction.reply) == (2, "length", "x" + "-" * 100)
+
+
 def test_many_in_flight_and_results_in_order(serve):
     def slow_at_first(request: dict, number: int) -> Answer:
         time.sleep(max(0.02, 0.2 - 0.05 * number))
