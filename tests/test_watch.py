@@ -27,13 +27,13 @@ from tests.conftest import drawn
 from tests.test_lora import config
 from latexocr.training.lora import train
 
-train(config(Path(sys.argv[1]), Path(sys.argv[2]), batch=4), drawn(40), drawn(8, seed=1))
+train(config(Path(sys.argv[1]), Path(sys.argv[2]), batch=4), drawn(40, longest=9), drawn(8, seed=1))
 """
 
 
 @pytest.fixture(scope="module")
 def alone(tiny_model, tmp_path_factory) -> Path:
-    return train(config(tiny_model, tmp_path_factory.mktemp("alone") / "a"), drawn(40), drawn(8, seed=1))
+    return train(config(tiny_model, tmp_path_factory.mktemp("alone") / "a"), drawn(40, longest=9), drawn(8, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(alone, togethe
     assert learned and all(torch.cosine_similarity(ours[name].flatten(), theirs[name].flatten(), dim=0) > 0.9999
                            for name in learned)
     reports = [{entry["step"]: entry["loss"] for entry in log(each) if "loss" in entry} for each in (alone, folder)]
-    assert reports[1] == pytest.approx(reports[0], rel=2e-3) and reports[1][1] == pytest.approx(reports[0][1], rel=1e-5)
+    assert reports[1] == pytest.approx(reports[0], rel=1e-4) and reports[1][1] == pytest.approx(reports[0][1], rel=1e-5)
     record = json.loads((folder / "run.json").read_text())
     assert record["settings"]["processes"] == 2 and len(record["starts"]) == 1
     scores = [[entry["eval_edit_distance"] for entry in log(each) if "eval_loss" in entry] for each in (alone, folder)]

@@ -50,7 +50,8 @@ def trainer_of(model: Any, collator: Collator, plan: Plan, config: TrainConfig, 
     from trl import SFTTrainer
 
     remote = type(collator.processor).__name__ == ernie_remote.PROCESSOR
-    trainer = watch.watched(_with_remote_loss(SFTTrainer) if remote else SFTTrainer, trial, plan.pictures_a_step)
+    kind = _token_by_token(_with_remote_loss(SFTTrainer) if remote else SFTTrainer)
+    trainer = watch.watched(kind, trial, plan.pictures_a_step)
     made = trainer(
         model=model, args=_arguments(model, plan, config, engine, remote), data_collator=collator,
         processing_class=collator.processor, train_dataset=Dataset.from_dict({"sample": plan.learned}),
@@ -101,32 +102,47 @@ def _optimizer(name: str, on_gpu: bool) -> str:
     return {"adamw": "adamw_torch", "adamw_8bit": "adamw_8bit"}[name]
 
 
+def _token_by_token(trainer: type) -> type:
+    """A trainer in whose steps every token weighs alike, however many passes and processes share them.
+
+    transformers leaves that to the model's loss, and nearly all models that see pictures say that theirs cannot: then
+    the means of passes are averaged, and a token of a short one weighs more than one of a long one.
+    """
+
+    class TokenByToken(trainer):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.model_accepts_loss_kwargs = True  # So a step's tokens are counted, and its losses only summed.
+
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):
+            if num_items_in_batch is None:  # Not in training.
+                return super().compute_loss(model, inputs, return_outputs=return_outputs)
+            share = (inputs["labels"][:, 1:] != IGNORED).sum() / num_items_in_batch
+            # Gradients become the mean of those of all processes, where their sum is wanted.
+            return super().compute_loss(model, inputs) * share * self.accelerator.num_processes
+
+    return TokenByToken
+
+
 def _with_remote_loss(trainer: type) -> type:
     """A trainer for models whose code gives logits and leaves the loss to its caller: ERNIE's remote code."""
 
     class RemoteLoss(trainer):
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):
-            passes = 1 if num_items_in_batch is None else self.current_gradient_accumulation_steps
-            loss, outputs = remote_loss(model, inputs, tokens=num_items_in_batch, passes=passes)
+            loss, outputs = remote_loss(model, inputs)
             return (loss, outputs) if return_outputs else loss
 
     return RemoteLoss
 
 
-def remote_loss(model: Any, inputs: dict[str, Any], *, tokens: Any, passes: int) -> tuple[Any, Any]:
-    """Mean cross entropy of the tokens that count, plus the router's loss where the model gives one; and its outputs.
-
-    `tokens`: those that count in a whole optimiser step of `passes` forward passes; None: those of this pass.
-    """
+def remote_loss(model: Any, inputs: dict[str, Any]) -> tuple[Any, Any]:
+    """Mean cross entropy of the tokens that count, plus the router's loss where there is one; and the outputs."""
     import torch
 
-    wanted = inputs["labels"][:, 1:]
     outputs = model(**{name: value for name, value in inputs.items() if name != "labels"}, use_cache=False)
     logits = outputs.logits[:, :-1].float()
-    wanted = wanted.to(logits.device)
-    counted = (wanted != IGNORED).sum() if tokens is None else tokens
-    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED,
-                                             reduction="sum") / counted
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), inputs["labels"][:, 1:].flatten().to(logits.device),
+                                             ignore_index=IGNORED)
     if outputs.router_loss is not None:
-        loss = loss + outputs.router_loss.to(loss.device) / passes
+        loss = loss + outputs.router_loss.to(loss.device)
     return loss, outputs
