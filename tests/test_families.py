@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from latexocr.reading.conversation import PROMPTS, conversation, prompt_names
 from latexocr.reading.images import prepare
 from latexocr.reading.inputs import encode, load_processor, model_type, render
 from latexocr.reading.local import end_tokens, load_adapter, load_model, load_weights
-from latexocr.training import examples
+from latexocr.training import examples, towers
 from latexocr.training.collate import IGNORED, Collator, Example, positions_of
 from latexocr.training.export import export
 from latexocr.training.flat import flat, for_vllm
@@ -204,6 +205,27 @@ def test_the_tower_attends_to_all_pictures_at_once_and_sees_the_same(base, colla
     assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5) and seen[1][1] < seen[0][1]
     assert len(seen[0][2]) == len(seen[1][2]) > 10
     assert all(one.allclose(other, rtol=1e-3, atol=1e-6) for one, other in zip(seen[0][2], seen[1][2]))
+
+
+@pytest.mark.parametrize("lengths", [(4, 4, 5, 10), (7, 1), (3,), (6, 6, 6)])
+def test_one_call_for_all_pictures_is_handed_what_a_call_a_picture_is(lengths, monkeypatch):
+    """What a GPU is asked once, answered here piece by piece; pictures of one size take the plain call."""
+    import torch
+
+    def varlen(q, k, v, starts, key_starts, longest, longest_key):
+        asked.append((starts.dtype, key_starts.tolist(), longest, longest_key))
+        return torch.cat([attend(*(rows[a:b].transpose(0, 1) for rows in (q, k, v))).transpose(0, 1)
+                          for a, b in pairwise(starts.tolist())])
+
+    asked, attend = [], torch.nn.functional.scaled_dot_product_attention
+    starts = [0, *accumulate(lengths)]
+    states = torch.randn(3, 1, 2, sum(lengths), 8, generator=torch.Generator().manual_seed(0))
+    seen = [towers.within_pictures(None, *states, None, scaling=8**-0.5, cu_seq_lens_q=torch.tensor(starts))[0]]
+    monkeypatch.setattr(towers, "_ragged", lambda *_: varlen)
+    seen += [towers.within_pictures(None, *states, None, scaling=8**-0.5, cu_seq_lens_q=torch.tensor(starts))[0]]
+    assert torch.allclose(*seen, atol=1e-6) and seen[1].shape == (1, sum(lengths), 2, 8)
+    expected = (torch.int32, starts, max(lengths), max(lengths))
+    assert asked == ([expected] if len(set(lengths)) > 1 else [])
 
 
 @pytest.mark.gpu
