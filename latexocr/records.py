@@ -74,22 +74,23 @@ def failure(sample: Sample, reason: Exception | str) -> Prediction:
     return Prediction(sample.id, latex="", stop="error", error=str(reason) or type(reason).__name__)
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number, from 1, and object of every JSON line of a file, one after the other.
 
-    A last line without its newline is what a killed run was writing: where it is not whole, it is left out.
-    Raises UserError naming file and line where a line is not a JSON object.
+    A last line without its newline is what a killed run was writing: where it is not whole, it is left out; but not of
+    a `whole` file, as a data set is. Raises UserError naming file and line where a line is not a JSON object.
     """
-    return ((number, fields) for number, _, fields in placed_json_lines(path))
+    return ((number, fields) for number, _, fields in placed_json_lines(path, whole=whole))
 
 
-def placed_json_lines(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def placed_json_lines(path: Path, *, whole: bool = False) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """As `json_lines`; between number and object, the byte at which the line begins."""
     place = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                fields = _json_object(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, f"{path}:{number}")
+                content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                fields = _json_object(content + b"\n" if whole else content, f"{path}:{number}")
                 if fields is not None:
                     yield number, place, fields
                 place += len(line)

@@ -165,6 +165,13 @@ def test_bitmaps_with_their_labels_beside_the_folder(tmp_path):
         Sample("test2014/a.png", tmp_path / "test2014/a.png", "x", "test2014")]
 
 
+def test_names_of_ink_may_end_in_capitals(tmp_path):
+    inkml(tmp_path / "a.INKML", truth="$x$")
+    inkml(tmp_path / "b.inkml", truth="$y$")
+    for prefix in ("crohme", "mathwriting"):
+        assert shown(load(f"{prefix}:{tmp_path}")) == [("a", "x", ""), ("b", "y", "")]
+
+
 def test_ink_is_drawn_once_and_not_held_in_memory(tmp_path, monkeypatch):
     inkml(tmp_path / "a.inkml", truth="$x$")
     [sample] = load(f"crohme:{tmp_path}")
@@ -334,6 +341,16 @@ def test_unimer(tmp_path):
     assert [sample.image.is_file() for sample in samples] == [True, True, False, True]
     assert shown(load(f"unimer:{tmp_path}:train")) == [("train/0000000", "t", "train")]
     assert "no text file of formulas" in refusal(f"unimer:{tmp_path}/UniMER-Test/spe")
+
+
+@pytest.mark.parametrize("prefix", ["unimer", "pix2tex"])
+@pytest.mark.parametrize(("name", "said"), [("0000002.png", "no line 2 in"), ("01.png", "the number of 01.png")])
+def test_a_picture_without_a_line_of_its_own_is_not_passed_over(tmp_path, prefix, name, said):
+    """A list that was cut off, or another one: the other pictures may have the wrong formulas, too."""
+    for part in ("0000000.png", "1.png", name):
+        picture(tmp_path / "math" / part)
+    lines(tmp_path / "math.txt", "a", "b")
+    assert said in refusal(f"{prefix}:{tmp_path}")
 
 
 # pix2tex

@@ -143,6 +143,15 @@ def test_json_lines_are_relative_to_their_file_and_keep_their_order(tmp_path):
         Sample("z", Path("/abs.png"))]
 
 
+@pytest.mark.parametrize("cut", [1, 12, 27])
+def test_a_list_that_was_cut_off_is_said_and_a_last_line_need_not_end(tmp_path, cut):
+    path = lines(tmp_path / "set.jsonl", {"image": "a.png"}, {"image": "b.png", "latex": "x"})
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [sample.id for sample in load(str(path))] == ["a.png", "b.png"]
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert "set.jsonl:2: not JSON" in refusal(str(path))
+
+
 @pytest.mark.parametrize(("row", "said"), [
     ({"latex": "x"}, "set.jsonl:2: no column 'image or file_name' (found: latex)"),
     ({}, "found: nothing"),

@@ -113,6 +113,9 @@ def test_an_imagefolder_is_read_as_datasets_reads_it(tmp_path, index):
     ({"image": [png(1)], "label": [3]}, "", None),
     ({"image": [png(1)], "text": pa.array([None], pa.string())}, "", None),
     ({"image": [png(1)], "text": pa.array(["x"], pa.large_string())}, "", "x"),
+    ({"image": [png(1)], "text": pa.array(["x"]).dictionary_encode()}, "", "x"),
+    ({"image": [png(1)], "text": pa.array(["x"], pa.string_view())}, "", "x"),
+    ({"scan": pa.array([png(1)], pa.binary_view()), "label": [["x"]], "what": ["x"]}, "", "x"),
 ])
 def test_columns_are_guessed_or_named(tmp_path, table, query, latex):
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
@@ -142,12 +145,30 @@ def test_the_column_of_the_subset_is_named(tmp_path, name):
     ({"image": [png(1)], "a": ["x"], "b": ["y"]}, "", "no column 'latex or text' (found: image, a, b). Name the one"),
     ({"image": [png(1)], "a": ["x"]}, "?text=b", "no column 'b' (found: image, a)"),
     ({"image": [png(1)], "a": ["x"]}, "?image=b", "no column 'b'"),
+    ({"image": [png(1)], "latex": [b"x"]}, "", "no column 'latex or text' (found: image, latex). Name the one"),
+    ({"image": [png(1)], "latex": [["x"]]}, "", "(found: image, latex of list<"),
+    ({"image": [[png(1)]], "latex": ["x"]}, "", "no column 'image or file_name' (found: image of list<"),
+    ({"a": [png(1)], "b": [png(2)], "latex": ["x"]}, "", "no column 'image or file_name' (found: a, b, latex)"),
     ({"image": [png(1)], "a": ["x"]}, "?formula=a", "'formula' after the '?' is no column to name"),
     ({"image": [png(1)], "a": ["x"]}, "?text", "'text' after the '?'"),
 ])
 def test_columns_that_are_not_there(tmp_path, table, query, said):
     pq.write_table(pa.table(table), tmp_path / "a.parquet")
     assert said in refusal(f"{tmp_path}/a.parquet{query}")
+
+
+def test_of_two_columns_of_one_name_none_is_taken(tmp_path):
+    table = pa.Table.from_arrays([pa.array([png(1)]), pa.array(["x"]), pa.array(["y"])], ["image", "text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text("image,text,text\na.png,x,y\n")
+    for name in ("a.parquet", "a.csv"):
+        assert "two columns are called 'text'. Rename one." in refusal(str(tmp_path / name))
+
+
+def test_a_picture_behind_a_name_is_taken_where_it_is_named(tmp_path):
+    picture(tmp_path / "p.png", 9)
+    pq.write_table(pa.table({"image": [png(1)], "path": ["p.png"], "text": ["x"]}), tmp_path / "a.parquet")
+    assert shades(load(f"{tmp_path}/a.parquet?image=path")) == [9] and shades(load(f"{tmp_path}/a.parquet")) == [1]
 
 
 def test_rows_without_a_picture_and_broken_ones_stay(tmp_path):
@@ -224,10 +245,12 @@ def test_csv(tmp_path):
 
 
 @pytest.mark.parametrize("content", [
+    b',image,latex\n0,a.png,"f(x;y), ""z"""\n', b'image,latex,,\na.png,"f(x;y), ""z""",,\n',
+    b'image, latex\na.png, "f(x;y), ""z"""\n',
     b'image;latex\r\na.png;"f(x;y), ""z"""\r\n', b'\xef\xbb\xbf"image";"latex"\na.png;"f(x;y), ""z"""\n',
     'image\tlatex\r\na.png\t"f(x;y), ""z"""\r\n'.encode("utf-16"), b'image,latex\na.png,"f(x;y), ""z"""\n',
-], ids=["semicolon", "quoted", "unicode text", "comma"])
-def test_csv_as_excel_saves_it_anywhere(tmp_path, content):
+], ids=["numbered by pandas", "empty columns", "blanks", "semicolon", "quoted", "unicode text", "comma"])
+def test_csv_as_it_is_saved_anywhere(tmp_path, content):
     (tmp_path / "list.csv").write_bytes(content)
     assert [(s.image.name, s.latex) for s in load(str(tmp_path / "list.csv"))] == [("a.png", 'f(x;y), "z"')]
 

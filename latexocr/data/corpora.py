@@ -5,7 +5,7 @@ Takes the folder of a data set, gives `Sample`s in a stable order, a picture tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from latexocr.data.folders import INDEXES, PICTURES, folder_samples, listed, visible
@@ -88,6 +88,8 @@ def _by_line(formulas: Path, subset: str) -> Iterator[Sample]:
     images = _pictures_of(formulas)
     pictures = _numbered(images)
     lines = read_text(formulas).removesuffix("\n").split("\n")
+    if max(pictures, default=0) >= len(lines):
+        raise _no_line(max(pictures), pictures, formulas, lines)
     for number, latex in enumerate(lines):
         yield Sample(f"{subset}/{number:07d}", pictures.get(number, images / f"{number:07d}.png"), formula_text(latex),
                      subset)
@@ -95,8 +97,18 @@ def _by_line(formulas: Path, subset: str) -> Iterator[Sample]:
 
 def _numbered(folder: Path) -> dict[int, Path]:
     """The pictures of a folder whose names are numbers, by number."""
-    return {int(path.stem): path for path in visible(folder, folders=False)
-            if path.stem.isdecimal() and path.suffix.lower() in PICTURES}
+    found: dict[int, Path] = {}
+    for path in visible(folder, folders=False):
+        if path.stem.isdecimal() and path.suffix.lower() in PICTURES:
+            other = found.setdefault(int(path.stem), path)
+            if other is not path:
+                raise UserError(f"{path}: has the number of {other.name}, and numbers say which picture is which. "
+                                "Remove one.")
+    return found
+
+
+def _no_line(number: int, pictures: Mapping[int, Path], formulas: Path, lines: Sequence[str]) -> UserError:
+    return UserError(f"{pictures[number]}: no line {number} in {formulas} (it has {len(lines)}, counted from 0).")
 
 
 def pix2tex(folder: Path) -> Iterator[Sample]:
@@ -110,9 +122,10 @@ def pix2tex(folder: Path) -> Iterator[Sample]:
 
 
 def _by_number(folder: Path, subset: str, formulas: list[str], listed: Path) -> Iterator[Sample]:
-    for number, path in sorted(_numbered(folder).items()):
+    pictures = _numbered(folder)
+    for number, path in sorted(pictures.items()):
         if number >= len(formulas):
-            raise UserError(f"{path}: no line {number} in {listed} (it has {len(formulas)}, counted from 0).")
+            raise _no_line(number, pictures, listed, formulas)
         yield Sample(f"{subset}/{path.stem}" if subset else path.stem, path, formula_text(formulas[number]), subset)
 
 

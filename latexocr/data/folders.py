@@ -144,15 +144,18 @@ def listed(path: Path, columns: Columns = GUESSED, *, root: Path | None = None, 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and fields of each row of a list; a row of a CSV file is numbered by the line in which it ends."""
     if path.suffix.lower() == ".jsonl":
-        yield from json_lines(path)
+        yield from json_lines(path, whole=True)
         return
     text = read_text(path)
     between = max(",;\t", key=text.partition("\n")[0].count)  # Excel writes what the country of its user has.
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=between, restkey="", strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=between, skipinitialspace=True, strict=True)
     try:
+        reader.fieldnames = names = [name.strip() for name in reader.fieldnames or ()]
+        if doubled := next((name for name in names if name and names.count(name) > 1), None):
+            raise UserError(f"{path}: two columns are called '{doubled}'. Rename one.")
         for row in reader:
-            if "" in row or None in row.values():
-                raise UserError(f"{path}:{reader.line_num}: {len(reader.fieldnames or ())} columns are named in the "
+            if None in row or None in row.values():
+                raise UserError(f"{path}:{reader.line_num}: {len(names)} columns are named in the "
                                 f"first line, this row has more or fewer. Put quotes around what holds a {between!r}.")
             yield reader.line_num, row
     except csv.Error as e:

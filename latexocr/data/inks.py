@@ -48,7 +48,7 @@ def mathwriting(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]:
 
 
 def _inks(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.inkml") if not path.name.startswith("."))
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".inkml" and path.name[0] != ".")
 
 
 def _captioned(path: Path, root: Path) -> Iterator[Sample]:

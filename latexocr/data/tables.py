@@ -62,7 +62,10 @@ def row_samples(tables: Iterable[pa.Table], columns: Columns, where: Path, *, su
                      for names in (("id",), columns.subsets))
         if columns.subset and not part:
             raise unknown("subset", columns.subsets, table.column_names, where)
-        for row in table.select([name for name in {image, text, own, part} if name is not None]).to_pylist():
+        wanted = [name for name in {image, text, own, part} if name is not None]
+        if doubled := next((name for name in wanted if table.column_names.count(name) > 1), None):
+            raise UserError(f"{where}: two columns are called '{doubled}'. Rename one.")
+        for row in table.select(wanted).to_pylist():
             name = str(row[own]) if own and row[own] is not None else f"{number:06d}"
             named = str(row[part]) if part and (columns.subset or not subset) and row[part] is not None else subset
             yield Sample(printable(f"{subset}/{name}" if subset else name),
@@ -79,28 +82,48 @@ def _picture(value: Any, folder: Path, name: str) -> Path:
 
 
 def _image_column(schema: pa.Schema, columns: Columns, where: Path) -> str:
-    import pyarrow.types as types
-
-    held = [field.name for field in schema if types.is_binary(field.type) or types.is_large_binary(field.type)
-            or (types.is_struct(field.type) and "bytes" in {inner.name for inner in field.type})]
-    named = [name for name in columns.images if name in schema.names]
-    found = named if columns.image or not held else [name for name in named if name in held] or held
-    if not found:
-        raise unknown("image", columns.images[:2], schema.names, where)
-    return found[0]
+    held = [field.name for field in schema if _is_picture(field.type)]
+    fit = [field.name for field in schema if _is_picture(field.type)
+           or (_is_text(field.type) and (columns.image or not held))]  # the names of their files
+    named = [name for name in columns.images if name in fit]
+    if not named and (columns.image or len(held) != 1):
+        raise unknown("image", columns.images[:2], _typed(schema), where)
+    return named[0] if named else held[0]
 
 
 def _text_column(schema: pa.Schema, columns: Columns, where: Path) -> str | None:
     """The column of formulas; None where no column holds text, which is a set only to be read."""
     import pyarrow.types as types
 
-    texts = [field.name for field in schema if types.is_string(field.type) or types.is_large_string(field.type)]
+    texts = [field.name for field in schema if _is_text(field.type)]
     if found := [name for name in columns.texts if name in texts]:
         return found[0]
     rest = [name for name in texts if name not in (*columns.images, "id", "subset", "split")]
-    if columns.text or len(rest) > 1:
-        raise unknown("text", columns.texts[:2], schema.names, where)
+    other = [field for field in schema if field.name in columns.texts
+             and not (types.is_integer(field.type) or types.is_null(field.type))]  # of classes; of none
+    if columns.text or len(rest) > 1 or (other and not rest):
+        raise unknown("text", columns.texts[:2], _typed(schema), where)
     return rest[0] if rest else None
+
+
+def _is_picture(kind: pa.DataType) -> bool:
+    import pyarrow.types as types
+
+    held = types.is_struct(kind) and "bytes" in {inner.name for inner in kind}
+    return held or types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow.types as types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def _typed(schema: pa.Schema) -> list[str]:
+    """Names of columns, with the type of one that is neither a picture nor text."""
+    return [field.name if _is_picture(field.type) or _is_text(field.type) else f"{field.name} of {field.type}"
+            for field in schema]
 
 
 def _tables(file: Path) -> Iterator[pa.Table]:
