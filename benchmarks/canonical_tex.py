@@ -20,7 +20,8 @@ import random
 from itertools import pairwise
 from pathlib import Path
 
-from canonical_rules import RULES, Rule, body, end_of
+from canonical_changes import body, end_of
+from canonical_rules import RULES, Rule
 
 from latexocr.latex import Level, detokenize, equal, tokenize
 from latexocr.latex import commands as tex
