@@ -250,6 +250,15 @@ def test_in_a_browser_nothing_is_wider_than_the_screen(browser, file, width, dar
     assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 200) == dark
 
 
+def test_in_a_browser_long_names_do_not_widen_the_page(browser, tmp_path, report):
+    path = "/home/somebody/" + "very_long_name_without_a_place_to_break_it" * 3
+    runs = {name: replace(run, model=path, data=path) for name, run in report.runs.items()}
+    (tmp_path / "report.html").write_text(page(replace(report, runs=runs), pictures(report)), encoding="utf-8")
+    browser.size(320)
+    browser.open(tmp_path / "report.html")
+    assert browser.run("document.documentElement.scrollWidth") <= 320
+
+
 def test_in_a_browser_everything_to_use_or_to_see_has_a_name(browser, file):
     browser.open(file)
     nodes = [node for node in browser.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
