@@ -25,6 +25,8 @@ from latexocr.records import Sample
 from latexocr.tex import run as tex
 
 FONT = ImageFont.load_default(size=48)
+ORIENTATION = 0x0112
+"""The number of that note in EXIF."""
 needs_tex = pytest.mark.skipif(not tex.available(), reason="needs TeX")
 
 
@@ -111,6 +113,13 @@ def test_another_spelling_is_no_contradiction():
     assert found == {"double": [("a", "b")]}
 
 
+def turned(image: Image.Image) -> Image.Image:
+    """The picture as a telephone held upright saves it: on its side, with a note of how to turn it."""
+    aside = image.rotate(90, expand=True)
+    aside.getexif()[ORIENTATION] = 6
+    return aside
+
+
 @pytest.mark.parametrize("change", [
     lambda image: image,
     lambda image: Image.fromarray(255 - np.asarray(image)),
@@ -118,6 +127,7 @@ def test_another_spelling_is_no_contradiction():
     lambda image: image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC),
     lambda image: image.resize((image.width * 7 // 10, image.height * 7 // 10), Image.Resampling.BICUBIC),
     lambda image: image.filter(ImageFilter.GaussianBlur(0.8)),
+    lambda image: turned(image),
 ])
 def test_copies_are_doubles(change):
     one = clean()[5]
