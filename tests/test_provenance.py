@@ -51,6 +51,15 @@ def test_a_record_holds_what_is_no_utf8(tmp_path):
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == json.loads(text)
 
 
+def test_a_file_is_replaced_at_once_and_whoever_reads_the_old_one_reads_it_to_its_end(tmp_path):
+    path = tmp_path / "run.json"
+    provenance.write_text(path, "old")
+    with path.open(encoding="utf-8") as old:
+        provenance.write_text(path, "a new one")
+        assert (old.read(), path.read_text("utf-8")) == ("old", "a new one")
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_record_that_cannot_be_written_leaves_nothing_half_done(tmp_path):
     (tmp_path / "run.json").mkdir()
     with pytest.raises(UserError, match="cannot be written"):
