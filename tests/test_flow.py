@@ -154,6 +154,16 @@ def test_a_server_that_complains_is_spared(monkeypatch):
     assert 20 <= max(settled) <= 21 and min(settled) >= 8 and sum(settled) / len(settled) > 12
 
 
+def test_complaints_about_the_same_requests_are_one(monkeypatch):
+    server, slots = Simulated(monkeypatch, lambda limit: 10.0), Slots()
+    limits = []
+    for seconds in (0, 0.1, 0.5, 1.1, 1.2):
+        server.now = seconds
+        slots.busy()
+        limits.append(slots.limit)
+    assert limits == [FIRST // 2] * 3 + [FIRST // 4] * 2
+
+
 def test_a_server_that_got_faster_is_found_out(monkeypatch):
     server, slots = Simulated(monkeypatch, lambda limit: 10.0), Slots()
     assert max(server.answers(slots, 2_000)[1_000:]) <= 2 * FIRST
