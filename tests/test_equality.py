@@ -172,7 +172,7 @@ VISUAL: Pairs = {
     "braces that change only the space": [
         ("a{=}b", "a=b"), ("1{,}000", "1,000"), ("a{+}b", "a+b"), (r"\sin{(x)}", r"\sin(x)"), ("{}+b", "+b"),
         ("{P^2}_0", "P^2_0"),
-        ("M_{{MN}_0}", "M_{MN_0}"), (r"x{\left(a\right)}", r"x(a)"), (r"\left(a{,}\right)", r"\left(a,\right)")],
+        ("M_{{MN}_0}", "M_{MN_0}"), (r"x{\left(a\right)}", r"x(a)"), (r"\left({a,}\right)", r"\left(a,\right)")],
     "class of a symbol": [(r"\mathrel{x}", "x"), (r"a\mathbin{x}b", "axb"), (r"\mathopen{(}", "("),
         (r"a\mid b", "a|b"), (r"f\colon A", "f:A"),
                           (r"\lvert x\rvert", "|x|"), (r"a\parallel b", r"a\|b"),
