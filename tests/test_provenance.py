@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,11 @@ def test_an_installed_copy_in_somebodys_repository_is_no_checkout(checkout, monk
     (checkout / "venv" / "provenance.py").write_text("")
     monkeypatch.setattr(provenance, "__file__", str(checkout / "venv" / "provenance.py"))
     assert code() == (None, None, None)
+
+
+def test_cores_are_those_that_this_process_may_use():
+    """As under taskset, or in a container that was given some."""
+    program = ("import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1]); "
+               "from latexocr.provenance import cores; print(cores())")
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said == "1\n" and provenance.cores() == len(os.sched_getaffinity(0))
