@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageGrab
 
-from latexocr.data.boxes import Boxes, read_boxes
+from latexocr.data.boxes import Box, Boxes, read_boxes
 from latexocr.data.distant import Page, Remote, Web
 from latexocr.data.inputs import Inputs
 from latexocr.errors import UserError
@@ -212,6 +212,13 @@ def test_boxes_on_the_pages_of_a_pdf(place):
     assert two.image.fetch().size == pytest.approx((80 * scale, 50 * scale), abs=2)
     with pytest.raises(UserError, match="no ink"):
         prepare(blank.image)
+
+
+def test_a_box_names_its_pdf_by_name_or_by_path_as_given_or_is_of_any():
+    boxes = Boxes(tuple(Box(file, page, (0, 0, 1, 1)) for page, file in enumerate(
+        ("a.pdf", "in/a.pdf", "other/a.pdf", "", "b.pdf"), 1)))
+    assert [[box.page for box in boxes.of(file)] for file in ("in/a.pdf", "a.pdf", "b.pdf")] == [
+        [1, 2, 4], [1, 4], [4, 5]]
 
 
 @pytest.mark.parametrize(("written", "said"), [
