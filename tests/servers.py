@@ -32,8 +32,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 600
 
-    def __init__(self, answer: Callable[[dict, int], Answer | Habit | None], models: list[str] | Answer | None = None,
-                 port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(self, answer: Callable[[dict, int], Answer | Habit | None],
+                 models: list[str] | Answer | Habit | None = None, port: int = 0, host: str = "127.0.0.1") -> None:
         super().__init__((host, port), Handler)
         self.answer, self.models = answer, ["m"] if models is None else models
         self.requests: list[dict] = []
@@ -60,6 +60,10 @@ class Handler(BaseHTTPRequestHandler):
         models = self.server.models
         if self.path.endswith("/latexocr"):
             models = 200, self.server.about, {}
+        if callable(models):
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                return models(self)
         self._send(models if isinstance(models, tuple) else (200, {"data": [{"id": name} for name in models]}, {}))
 
     def do_POST(self) -> None:

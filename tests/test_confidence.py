@@ -25,6 +25,7 @@ def test_without_a_calibration_it_is_the_geometric_mean(logs):
 def test_without_probabilities_there_is_none():
     assert confidence([]) is None
     assert confidence([], Calibration(0, 1)) is None
+    assert confidence([-0.5, math.nan]) is confidence([math.nan], Calibration(0, 1)) is None
 
 
 @given(log_probabilities, log_probabilities, calibrations)

@@ -58,7 +58,7 @@ FAULTS = {
     "no end": (lambda *_: endless, "the answer goes on after 16 MiB", 3),
     "stalls": (stall, "ReadTimeout", 3),
     "filtered": (lambda *_: said("", finish="content_filter"), "ended with 'content_filter'", 1),
-    "odd log-probabilities": (lambda *_: said("x", logprobs=["much"]), "an answer of another form", 1),
+    "an odd end": (lambda *_: said("x", finish=["stop"]), "an answer of another form", 1),
     "says no end": (lambda *_: said("x", finish=None), "ended with None", 1),
 }
 SLOW = ("half, then nothing", "a byte at a time", "stalls")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from servers import Answer, Server, said, serving
+from servers import Answer, Server, dripping, endless, said, serving
 
 from latexocr.errors import UserError
 from latexocr.model import LatexOCRModel
@@ -24,7 +24,7 @@ from latexocr.reading.decoding import LOOP
 from latexocr.reading.endpoint import Retry
 from latexocr.reading.images import prepare
 from latexocr.reading.served import PREPARING, ServedReader
-from latexocr.records import Sample
+from latexocr.records import Sample, append, json_line, stream_predictions
 
 QUICK = Retry(tries=3, first_wait_s=0.01, timeout_s=0.5)
 
@@ -80,6 +80,30 @@ def test_a_confidence_is_calibrated_where_the_server_says_how(serve, name, said_
     [prediction] = ServedReader(server.url).read(samples(1))
     assert prediction.confidence == pytest.approx(confidence([-0.5, -0.1], expected))
     assert len(server.keys) == 1 + (name == "latexocr")
+
+
+@pytest.mark.parametrize(("fields", "tokens", "sure"), [
+    ({"logprobs": {"content": [{"token": "x", "logprob": 1e-6}]}}, 0, 1.0),  # rounded, to above 0
+    ({"logprobs": {"content": [{"token": "x", "logprob": math.nan}]}}, 0, None),
+    ({"logprobs": {"content": [{"token": "x", "logprob": -math.inf}]}}, 0, 0.0),
+    ({"logprobs": {"content": [{"token": "x", "logprob": None}]}}, 6, None),
+    ({"logprobs": {"content": [{"token": "x", "logprob": 10 ** 400}]}}, 6, None),
+    ({"logprobs": {"tokens": ["x"], "token_logprobs": [-0.1]}}, 6, None),  # of completions, not of chats
+    ({"logprobs": [-0.1]}, 6, None),
+    ({"usage": {"completion_tokens": -4}}, 0, None),
+    ({"usage": {"completion_tokens": "many"}}, 0, None),
+    ({"usage": [7]}, 0, None),
+])
+def test_an_answer_is_one_whatever_its_counts_are(serve, tmp_path, fields, tokens, sure):
+    """Probabilities and counts of another form are not known; and what is written can be read again."""
+    status, body, headers = said("x")
+    choice = body["choices"][0] | {"logprobs": fields.get("logprobs")}
+    server = serve(lambda *_: (status, body | fields | {"choices": [choice]}, headers))
+    [prediction] = ServedReader(server.url).read(samples(1))
+    assert (prediction.latex, prediction.stop, prediction.error) == ("x", "end", "")
+    assert (prediction.tokens, prediction.confidence) == (tokens, sure)
+    append(tmp_path / "p.jsonl", [json_line(prediction)])
+    assert list(stream_predictions(tmp_path / "p.jsonl")) == [prediction]
 
 
 def test_an_answer_cut_at_its_length(serve):
@@ -225,11 +249,17 @@ def test_a_server_at_an_ipv6_address(serve):
     ([], None, UserError("expected one model")),
     ((404, {}, {}), None, UserError("status 404")),
     ((401, {}, {}), "named", UserError("key")),
+    ((200, {"data": [{"id": 1}, {"id": None}]}, {}), None, UserError("status 200 and no list")),
+    ((200, b"[" * 100_000, {}), None, UserError("status 200 and no list")),
+    ((200, b"gzip?", {"Content-Encoding": "gzip"}), None, UserError("No server answers")),
+    (endless, None, UserError("goes on after 16 MiB")),
+    (dripping, None, UserError("no whole answer within 0.5 s")),
 ])
 @pytest.mark.parametrize("in_address", [False, True])
 def test_which_model(serve, models, name, expected, in_address):
     server = serve(lambda *_: said("x"), models)
-    reader = ServedReader(f"{server.url}#{name}") if in_address and name else ServedReader(server.url, name)
+    url, apart = (f"{server.url}#{name}", None) if in_address and name else (server.url, name)
+    reader = ServedReader(url, apart, retry=QUICK)
     if isinstance(expected, UserError):
         with pytest.raises(UserError, match=str(expected)):
             list(reader.read(samples(1)))
@@ -242,6 +272,12 @@ def test_key(serve):
     server = serve(lambda *_: said("x"))
     list(ServedReader(server.url, api_key="secret").read(samples(1)))
     assert server.keys == ["Bearer secret"]
+
+
+@pytest.mark.parametrize("key", ["Schlüssel", "two words", "a line\n", "\x7f"])
+def test_a_key_that_no_request_can_bring(serve, key):
+    with pytest.raises(UserError, match="The key in OPENAI_API_KEY has characters that no request can bring"):
+        list(ServedReader(serve(lambda *_: said("x")).url, api_key=key).read(samples(1)))
 
 
 @pytest.mark.parametrize("key", [None, "secret"])

@@ -48,6 +48,7 @@ class Serve:
 
 
 def serve(options: Serve) -> int:
+    from latexocr.reading.endpoint import check_key
     from latexocr.reading.server import running, wait_until_healthy
     from latexocr.reading.vllm import find_build
 
@@ -57,8 +58,8 @@ def serve(options: Serve) -> int:
     taken = [flag for flag in options.flags if flag.split("=")[0] in OURS]
     if taken:
         raise UserError(f"{taken[0].split('=')[0]} stands behind `--`. Give it before that.")
-    if not options.api_key.isascii() or any(map(str.isspace, options.api_key)):
-        raise UserError("The --api-key has characters that no request can bring; expected ASCII without spaces.")
+    check_key("--api-key", options.api_key)
+    check_key("key in VLLM_API_KEY", os.environ.get("VLLM_API_KEY", ""))
     python = options.python or os.environ.get("PYTHON") or sys.executable
     build = find_build(python)
     port = free_port(options.host, options.port)

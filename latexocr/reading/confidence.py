@@ -41,11 +41,13 @@ def confidence(log_probabilities: Sequence[float], calibration: Calibration | No
     """How sure a model is of an answer, from the log probabilities of its tokens, the end token among them.
 
     With a calibration, the chance that the answer is right, which is 0 where it was cut off; without, the geometric
-    mean of the probabilities. None where no probability is known.
+    mean of the probabilities. None where no probability is known, or one is no number.
     """
     if not log_probabilities:
         return None
-    mean = sum(log_probabilities) / len(log_probabilities)
+    mean = min(sum(log_probabilities) / len(log_probabilities), 0.0)  # Servers round: some are above 0.
+    if math.isnan(mean):
+        return None
     if calibration is None:
         return math.exp(mean)
     return calibration.chance(mean) if ended else 0.0

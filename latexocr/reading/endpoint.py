@@ -7,6 +7,7 @@ nothing of pictures or predictions.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import random
 import sys
@@ -171,8 +172,8 @@ class Endpoint:
         import httpx
 
         try:
-            return self._client.get("models", timeout=min(30.0, self._retry.timeout_s)).status_code < 500
-        except httpx.TransportError:
+            return exchange(self._client, "GET", "models", min(30.0, self._retry.timeout_s))[0] < 500
+        except httpx.RequestError:
             return False
 
     def _post(self, body: bytes) -> dict[str, Any]:
@@ -180,7 +181,8 @@ class Endpoint:
         import httpx
 
         try:
-            status, headers, content = self._exchange(body)
+            status, headers, content = exchange(self._client, "POST", "chat/completions", self._retry.timeout_s,
+                                                content=body, headers={"Content-Type": "application/json"})
         except (httpx.ConnectError, httpx.ConnectTimeout) as e:
             raise _Again(self._clean(f"server: {type(e).__name__} {e}"), unheard=True) from e
         except (httpx.TransportError, httpx.DecodingError) as e:
@@ -202,25 +204,57 @@ class Endpoint:
             pass
         raise _Again(f"server: 200, but not an OpenAI answer: {text}")
 
-    def _exchange(self, body: bytes) -> tuple[int, Any, bytes]:
-        """Status, headers and content of an answer that came whole and in time. Raises httpx.TransportError."""
-        import httpx
-
-        end, content = time.monotonic() + self._retry.timeout_s, bytearray()
-        with self._client.stream("POST", "chat/completions", content=body,
-                                 headers={"Content-Type": "application/json"}) as answer:
-            for part in answer.iter_bytes():
-                content += part
-                if time.monotonic() > end:
-                    raise httpx.ReadTimeout(f"no whole answer within {self._retry.timeout_s:g} s")
-                if len(content) > LARGEST_ANSWER:
-                    raise httpx.ReadError(f"the answer goes on after {LARGEST_ANSWER >> 20} MiB")
-            return answer.status_code, answer.headers, bytes(content)
-
     def _clean(self, text: str) -> str:
         """The beginning of a text on one line, for messages; without the key, should a server repeat it."""
         shown = text.replace(self._secret, "***") if self._secret else text
         return " ".join(shown.split())[:300]
+
+
+def exchange(client: httpx.Client, method: str, path: str, timeout_s: float, **sent: Any) -> tuple[int, Any, bytes]:
+    """Status, headers and content of an answer that came whole and in time. Raises httpx.RequestError."""
+    import httpx
+
+    end, content = time.monotonic() + timeout_s, bytearray()
+    timeout = httpx.Timeout(timeout_s, connect=min(10.0, timeout_s))
+    with client.stream(method, path, timeout=timeout, **sent) as answer:
+        for part in answer.iter_bytes():
+            content += part
+            if time.monotonic() > end:
+                raise httpx.ReadTimeout(f"no whole answer within {timeout_s:g} s")
+            if len(content) > LARGEST_ANSWER:
+                raise httpx.ReadError(f"the answer goes on after {LARGEST_ANSWER >> 20} MiB")
+        return answer.status_code, answer.headers, bytes(content)
+
+
+def address_of(given: str) -> httpx.URL:
+    """The address of a server. Raises UserError where it is none, or has a password in it."""
+    import httpx
+
+    try:
+        address = httpx.URL(given)
+        if address.scheme not in ("http", "https"):
+            raise ValueError("its protocol is neither http nor https")
+    except (httpx.InvalidURL, ValueError) as e:
+        raise UserError(f"{given}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
+    if address.userinfo:
+        raise UserError(f"An address with a password in it ends up in records of runs. Give http://"
+                        f"{address.netloc.decode()}{address.path}, and the server's key in the "
+                        "environment variable OPENAI_API_KEY.")
+    return address
+
+
+def is_here(host: str) -> bool:
+    """Whether a server is on this machine, where no proxy of the environment leads to."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_key(name: str, key: str) -> None:
+    """Raise UserError where no request can bring a key."""
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise UserError(f"The {name} has characters that no request can bring; expected ASCII without spaces.")
 
 
 def seconds(retry_after: str | None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float:

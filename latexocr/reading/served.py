@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-import ipaddress
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ from latexocr.reading import GenerateConfig
 from latexocr.reading.confidence import Calibration, confidence
 from latexocr.reading.conversation import conversation, formula, prompt_text
 from latexocr.reading.decoding import loop_end
-from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry
+from latexocr.reading.endpoint import Endpoint, Failed, Refused, Retry, address_of, check_key, exchange, is_here
 from latexocr.reading.flow import FIRST, MOST, Crew, Slots, in_order
 from latexocr.reading.images import prepare
 from latexocr.reading.latency import Latency
@@ -124,20 +124,20 @@ class ServedReader:
         return found[0]
 
     def _connecting(self) -> Callable[[int], httpx.Client]:
-        """Makes clients, of any number for the addresses in turn. Raises UserError where one is none."""
+        """Makes clients, of any number for the addresses in turn. Raises UserError: one is none, or the key is."""
         import httpx  # here: reading with a model in this process needs no HTTP client
 
+        check_key("key in OPENAI_API_KEY", self.api_key or "")
         # Certificates take 20 ms to load: once for all connections, and not where there is nothing to verify.
         verify = any(a.startswith("https:") for a in self._addresses) and httpx.create_ssl_context()
-        client = partial(
-            httpx.Client, verify=verify, headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
-            timeout=httpx.Timeout(self.retry.timeout_s, connect=min(10.0, self.retry.timeout_s)))
-        addresses = [_address(given) for given in self._addresses]
+        client = partial(httpx.Client, verify=verify,
+                         headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {})
+        addresses = [address_of(given) for given in self._addresses]
 
         def connect(number: int) -> httpx.Client:
             address = addresses[number % len(addresses)]
             try:
-                return client(base_url=address, trust_env=not _is_here(address.host))
+                return client(base_url=address, trust_env=not is_here(address.host))
             except (ImportError, ValueError) as e:
                 raise UserError(f"{address}: the proxy of the environment (HTTP_PROXY, ALL_PROXY) cannot be used ({e}) "
                                 f"Unset it, or put {address.host} into NO_PROXY.") from e
@@ -150,19 +150,19 @@ class ServedReader:
 
         named = self.model or self.url.partition("#")[2]
         try:
-            answer = client.get("models", timeout=min(30.0, self.retry.timeout_s))
-        except httpx.TransportError as e:
+            status, _, content = exchange(client, "GET", "models", min(30.0, self.retry.timeout_s))
+        except httpx.RequestError as e:
             raise _Away(f"No server answers at {client.base_url} ({e}). Check the address, or start one: "
                             "latexocr serve FOLDER.") from e
-        if answer.status_code in (401, 403):
-            raise UserError(f"{client.base_url} refuses the key ({answer.status_code}). Put the server's API key into "
+        if status in (401, 403):
+            raise UserError(f"{client.base_url} refuses the key ({status}). Put the server's API key into "
                             "the environment variable OPENAI_API_KEY.")
-        names = _model_names(answer)
+        names = _model_names(content)
         if named and (named in names or not names):
             return named
         if len(names) == 1 and not named:
             return names[0]
-        found = ", ".join(names) if names else f"status {answer.status_code} and no list of models"
+        found = ", ".join(names) if names else f"status {status} and no list of models"
         raise UserError(f"{client.base_url}models: found {found}, expected {named or 'one model'}. "
                         "Give the address up to /v1, and the model's name after it where there are several: "
                         "http://127.0.0.1:8000/v1#NAME.")
@@ -195,31 +195,6 @@ class ServedReader:
                 self._asks_probabilities = False
                 return answer
         return endpoint.ask(request)
-
-
-def _address(given: str) -> httpx.URL:
-    """The address of a server. Raises UserError where it is none, or has a password in it."""
-    import httpx
-
-    try:
-        address = httpx.URL(given)
-        if address.scheme not in ("http", "https"):
-            raise ValueError("its protocol is neither http nor https")
-    except (httpx.InvalidURL, ValueError) as e:
-        raise UserError(f"{given}: not an address ({e}). Expected one like http://127.0.0.1:8000/v1.") from e
-    if address.userinfo:
-        raise UserError(f"An address with a password in it ends up in records of runs. Give http://"
-                        f"{address.netloc.decode()}{address.path}, and the server's key in the "
-                        "environment variable OPENAI_API_KEY.")
-    return address
-
-
-def _is_here(host: str) -> bool:
-    """Whether a server is on this machine, where no proxy of the environment leads to."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _begin(reader: ServedReader, calibration: Calibration | None, slots: Slots, latency: Latency
@@ -258,16 +233,16 @@ def _calibration(client: httpx.Client, model: str) -> Calibration | None:
     if model != OURS:
         return None
     try:
-        found = client.get("latexocr").json()["calibration"]
+        found = json.loads(exchange(client, "GET", "latexocr", 30.0)[2])["calibration"]
         return Calibration(float(found["intercept"]), float(found["slope"]))
     except (httpx.HTTPError, ValueError, LookupError, TypeError):
         return None
 
 
-def _model_names(answer: httpx.Response) -> list[str]:
+def _model_names(content: bytes) -> list[str]:
     try:
-        return [model["id"] for model in answer.json()["data"]]
-    except (ValueError, LookupError, TypeError):
+        return [model["id"] for model in json.loads(content)["data"] if isinstance(model["id"], str)]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return []
 
 
@@ -276,16 +251,32 @@ def prediction(sample: Sample, choice: dict[str, Any], calibration: Calibration 
     reply, why = whole(choice["message"]["content"] or ""), choice.get("finish_reason")
     if why not in STOPS:
         return failure(sample, f"server: the answer ended with {why!r}, expected one of {', '.join(STOPS)}")
-    pieces = (choice.get("logprobs") or {}).get("content") or []
-    written = [piece["logprob"] for piece in pieces]
-    texts = [piece.get("token") for piece in pieces]
-    cut = loop_end(texts) if None not in texts else None
+    texts, written = _tokens(choice)
+    cut = loop_end(texts) if all(isinstance(text, str) for text in texts) else None
     if cut is not None:  # A model in this process would have been ended here.
         said = "".join(texts[:cut])
         reply = said if reply.startswith(said) else reply
         return Prediction(sample.id, latex=formula(reply), reply=reply, tokens=cut, stop="length",
                           confidence=confidence(written[:cut], calibration, ended=False))
-    tokens = len(written) or int((choice.get("usage") or {}).get("completion_tokens") or 0)
+    tokens = len(written) or _counted(choice)
     ended = 1 if why == "stop" and tokens else 0  # the end token is counted by servers, not by us
     return Prediction(sample.id, latex=formula(reply), reply=reply, tokens=tokens - ended, stop=STOPS[why],
                       confidence=confidence(written, calibration, ended=why == "stop"))
+
+
+def _tokens(choice: dict[str, Any]) -> tuple[list[Any], list[float]]:
+    """The tokens of an answer and their log probabilities; none where the server gives them in another form: the answer
+    is one without them."""
+    try:
+        pieces = choice["logprobs"]["content"]
+        return [piece.get("token") for piece in pieces], [float(piece["logprob"]) for piece in pieces]
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        return [], []
+
+
+def _counted(choice: dict[str, Any]) -> int:
+    """How many tokens the server says that it made; 0 where it does not say it."""
+    try:
+        return max(0, int(choice["usage"]["completion_tokens"]))
+    except (LookupError, OverflowError, TypeError, ValueError):
+        return 0
