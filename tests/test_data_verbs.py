@@ -65,6 +65,12 @@ def test_what_cannot_be_converted_is_said(drawn, tmp_path, capsys):
     assert "left out s3: " in said.err and "23 samples" in said.out
 
 
+@pytest.mark.parametrize("arguments", [["--by", "subset"], ["--seed", "1"]])
+def test_what_divides_needs_the_share(drawn, tmp_path, capsys, arguments):
+    assert main(["data", "convert", str(drawn), "--out", str(tmp_path / "out"), *arguments]) == 2
+    assert "Give --split SHARE too" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_a_split_that_was_killed_goes_on(drawn, tmp_path):
     command = ["data", "convert", str(drawn), "--out", str(tmp_path / "out"), "--split", "0.6"]
     assert main(command) == 0

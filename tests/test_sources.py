@@ -75,6 +75,12 @@ def test_pictures_and_tables_in_one_folder_are_not_guessed_between(tmp_path, tab
     assert f"pictures in it (assets/logo.png) and tables ({table})" in refusal(str(tmp_path))
 
 
+def test_a_picture_of_a_machine_that_writes_capitals_has_its_formula(tmp_path):
+    for name, ending in (("A.PNG", "TXT"), ("B.JPG", "TEX")):
+        picture(tmp_path / name).with_suffix(f".{ending}").write_text("x")
+    assert shown(load(str(tmp_path))) == [("A.PNG", "x", ""), ("B.JPG", "x", "")]
+
+
 def test_a_pipe_is_no_picture_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     picture(tmp_path / "b.png")

@@ -13,6 +13,7 @@ from tyro.conf import Positional, arg
 
 from latexocr.cli.options import Folder, Verb, refuse_below
 from latexocr.cli.scores import visible
+from latexocr.errors import UserError
 from latexocr.wording import counted
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def convert(options: Convert) -> int:
     from latexocr.data.splits import split
 
     if options.split is None:
+        if options.by != "formula" or options.seed:
+            raise UserError("--by and --seed say how a set is divided. Give --split SHARE too, or leave them out.")
         return _written({options.out: tqdm(stream(options.data), unit=" samples", disable=None)}, options.form)
     parts = split(load(options.data), options.split, by=options.by, seed=options.seed)
     return _written({options.out / "train": parts.train, options.out / "test": parts.test}, options.form)

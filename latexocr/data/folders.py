@@ -108,7 +108,7 @@ def visible(folder: Path, *, folders: bool) -> list[Path]:
 
 
 def _reference_beside(picture: Path) -> str | None:
-    for suffix in (".tex", ".txt"):
+    for suffix in (".tex", ".txt", ".TEX", ".TXT"):
         reference = picture.with_suffix(suffix)
         if reference.is_file():
             return formula_text(read_text(reference))
