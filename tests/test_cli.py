@@ -135,7 +135,12 @@ def test_a_lone_picture_is_printed_and_equal_names_stay_apart(fake, pictures, tm
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["transcribe"], "no pictures given"),
+    (["transcribe", ""], "a name without letters is given"),
     (["transcribe", "nowhere"], "nowhere: not found"),
+    (["transcribe", "long" * 2000], "longlong: not found"),
+    (["transcribe", "long" * 2000 + ".png"], "longlong.png: not found"),
+    (["transcribe", "p.png", "--out", "o.txt"], "--out o.txt: found .txt, expected a file that ends in .jsonl, .csv, "),
+    (["transcribe", "p.png", "--model", "127.0.0.1:8000/v1"], "A server's address begins with http:// or https://"),
     (["transcribe", "empty"], "empty: no pictures"),
     (["transcribe", "text.md"], "neither a folder"),
     (["transcribe", "p.png", "--model", "nowhere/at/all"], "no such folder"),
@@ -330,7 +335,8 @@ def test_a_run_is_not_continued_in_other_numbers(fake, tiny_model, pictures, tmp
     arguments = ("transcribe", pictures, "--model", tiny_model, "--out", tmp_path / "out", "--device", "cpu")
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     assert run(*arguments) == 0
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["results"]["settings"]["dtype"] == "bfloat16"
+    record = json.loads((tmp_path / "out" / "run.json").read_text())["results"]
+    assert record["settings"]["dtype"] == "bfloat16" and record["data_sha256"] == ""  # Pictures may be added.
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     shutil.copyfile(pictures / "c.jpg", pictures / "d.jpg")
     assert run(*arguments) == 2 and "dtype is 'float32' here and 'bfloat16' there" in capsys.readouterr().err
