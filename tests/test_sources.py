@@ -204,6 +204,13 @@ def test_a_path_with_a_colon_in_it_is_a_path(tmp_path, monkeypatch):
     assert [s.id for s in load("crohme:x")] == [s.id for s in load(f"{tmp_path}/crohme:x")] == ["1.png"]
 
 
+def test_a_path_with_a_question_mark_in_it_is_a_path(tmp_path):
+    folder = tmp_path / "what?text=x"
+    folder.mkdir()
+    Image.new("L", (9, 9)).save(folder / "a.png")
+    assert [sample.id for sample in load(str(folder))] == ["a.png"]
+
+
 def test_a_large_set_is_read_one_by_one(tmp_path):
     path = lines(tmp_path / "set.jsonl", {"image": "a.png"}, {"image": "a.png"}, "broken")
     samples = stream(str(path))
