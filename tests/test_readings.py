@@ -372,6 +372,14 @@ def suite(name: str, **fields) -> Path:
     return path
 
 
+@pytest.mark.parametrize("tuned", ["gone.jsonl", "short.jsonl", "gone"])
+def test_a_bad_column_is_refused_before_the_first_is_read(data, tuned):
+    """Reading may take hours."""
+    Path("short.jsonl").write_text(Path("one.jsonl").read_text().split("\n", 1)[1])
+    assert cli.main(["bench", "--data", "data", "--base", "one.jsonl", "--tuned", tuned, "--out", "o"]) == 2
+    assert not Path("o").exists()
+
+
 def test_a_suite_is_its_data_checked(data, capsys, monkeypatch):
     digest = content_hash(load("data"))
     command = ["bench", "--base", "one.jsonl", "--data"]
@@ -381,7 +389,8 @@ def test_a_suite_is_its_data_checked(data, capsys, monkeypatch):
     suite("moved", source="nowhere", n=5, sha256=digest)
     assert cli.main([*command, "suite:moved=data", "--out", "q"]) == 0
     for fields, said in (({"n": 6}, "found 5 samples, expected 6"), ({"sha256": "0" * 64}, f"found sha256 {digest}"),
-                         ({"source": None}, "'name' and 'source' are needed")):
+                         ({"source": None}, "'name' and 'source' are needed"),
+                         ({"n": "5"}, "'n' is a number"), ({"sha256": 5}, "'sha256' a string")):
         suite("bad", **fields)
         assert cli.main([*command, "suite:bad", "--out", "o"]) == 2
         assert said in capsys.readouterr().err

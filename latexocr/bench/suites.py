@@ -65,4 +65,6 @@ def _read(path: Path) -> Suite:
         raise UserError(f"{path}: not the file of a suite ({e}).") from e
     if not isinstance(suite.name, str) or not isinstance(suite.source, str):
         raise UserError(f"{path}: not the file of a suite: 'name' and 'source' are needed.")
+    if not isinstance(suite.n, int | None) or not isinstance(suite.sha256, str | None):
+        raise UserError(f"{path}: not the file of a suite: 'n' is a number, 'sha256' a string, or they are not there.")
     return suite

@@ -74,8 +74,9 @@ def bench(options: Bench) -> int:
     samples, more = draw(everything, options.limit), More(options.probe, options.robust)
     refuse_bare(samples)  # Now, not after hours of reading.
     asked = {name: _asked(options, name, model, samples) for name, model in models.items()}
-    readings = {name: read(_column(asked[name], name, model, everything, samples), samples, options.out, more,
-                           retry_errors=options.retry_errors) for name, model in models.items()}
+    columns = {name: _column(asked[name], name, model, everything, samples) for name, model in models.items()}
+    readings = {name: read(column, samples, options.out, more, retry_errors=options.retry_errors)
+                for name, column in columns.items()}  # All columns are known good before the first is read.
     runs = read_runs(options.out)
     trained = {name: known for name, model in models.items() if (known := training_of(model, samples))}
     report = evaluate(samples, {name: one.all for name, one in readings.items()}, {name: runs[name] for name in models},
