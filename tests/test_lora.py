@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -145,18 +146,24 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tuned, tiny_
     (drawn(3), {"learning_rate": 0.0}, "--learning-rate is 0.0; expected more than 0"),
     (drawn(3), {"epochs": 0}, "--epochs is 0; expected more than 0"),
     (drawn(3), {"warmup": 5}, "--warmup is 5; expected 0 to 1"),
+    (drawn(3), {"learning_rate": float("inf")}, "--learning-rate is inf; expected 0 to"),
+    (drawn(3), {"dropout": 1.0}, "--dropout is 1.0; expected 0 to 0.9"),
+    (drawn(3), {"seed": -1}, "--seed is -1; expected 0 to 4294967295"),
+    (drawn(3), {"optimizer": "adamw_8bit"}, "--optimizer adamw"),
     (drawn(3), {"bits": 4}, "--bits 16"),
     (drawn(3), {"prompt": "nope"}, "There are: instruction, task"),
     (drawn(3), {"backend": "unsloth"}, "--backend peft"),
     (drawn(3), {"model": "no/such/model"}, "no/such/model"),
 ], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "no batch", "odd rate",
-        "no rate", "no epochs", "warm-up in steps", "4 bits without GPU", "no prompt", "unsloth without GPU",
-        "no model"])
+        "no rate", "no epochs", "warm-up in steps", "endless rate", "all dropped", "no seed",
+        "8 bits without bitsandbytes", "4 bits without GPU", "no prompt", "unsloth without GPU", "no model"])
 def test_what_cannot_be_trained_is_one_line(tiny_model, tmp_path, samples, options, said):
     import torch
 
     if options.get("backend") == "unsloth" and torch.cuda.is_available():
         pytest.skip("a GPU is here")
+    if options.get("optimizer") and importlib.util.find_spec("bitsandbytes"):
+        pytest.skip("bitsandbytes is here")
     with pytest.raises(UserError) as caught:
         train(replace(config(tiny_model, tmp_path / "out"), **options), samples)
     assert said in str(caught.value) and "\n" not in str(caught.value)

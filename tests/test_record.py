@@ -74,10 +74,11 @@ def test_only_want_of_room_is_told_so(tmp_path, error):
         raise error
 
 
-def test_a_loss_that_is_no_number_ends_the_run(tiny_model, tmp_path):
-    """A rate that throws the weights away; the trainer would report a loss of 0 and end well."""
-    given = config(tiny_model, tmp_path / "a", learning_rate=1e9, warmup=0.0, log_to="none")
-    with pytest.raises(UserError, match=r"The loss is nan by step 10: .*--learning-rate"):
+@pytest.mark.parametrize(("steps", "told"), [(12, 10), (3, 3)], ids=["at a report", "after the last report"])
+def test_a_loss_that_is_no_number_ends_the_run(tiny_model, tmp_path, steps, told):
+    """A rate that throws the weights away; the trainer would report a loss of 0, or none, and end well."""
+    given = config(tiny_model, tmp_path / "a", learning_rate=1e9, warmup=0.0, steps=steps, log_to="none")
+    with pytest.raises(UserError, match=rf"The loss is nan by step {told}: .*--learning-rate"):
         train(given, drawn(8))
     assert not (tmp_path / "a" / "adapter_model.safetensors").exists()
 

@@ -48,6 +48,9 @@ def choose(config: TrainConfig) -> str:
         raise UserError(f"Training needs {', '.join(absent)}, not installed here: pip install 'latexocr[train]'.")
     if config.bits == 4 and not (cuda and config.device != "cpu" and importlib.util.find_spec("bitsandbytes")):
         raise UserError("A base in 4 bits needs a CUDA GPU and bitsandbytes (pip install bitsandbytes). Use --bits 16.")
+    if config.optimizer == "adamw_8bit" and not importlib.util.find_spec("bitsandbytes"):
+        raise UserError("The state of AdamW in 8 bits needs bitsandbytes (pip install bitsandbytes). Use --optimizer "
+                        "adamw.")
     wanted = "unsloth" if cuda and installed and config.device != "cpu" else "peft"
     engine = wanted if config.backend == "auto" else config.backend
     if engine == "unsloth":

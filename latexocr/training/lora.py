@@ -94,6 +94,7 @@ def _learn(config: TrainConfig, engine: str, base: Path, processor: Any, made: t
         short = True  # Told outside, where nothing holds what the failed step had made.
     if short:
         raise UserError(memory.advice(trainer, collator, config))
+    watch.refuse_lost(trainer.model, trainer.state.global_step)
     if trainer.is_world_process_zero():
         _save(trainer.accelerator.unwrap_model(trainer.model), base, config)
         record.finish(config.out, {"seconds": round(time() - started, 1), **_outcome(trainer.state)})

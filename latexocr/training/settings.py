@@ -100,8 +100,9 @@ class TrainConfig:
 
 
 BOUNDS = {"rank": (1, None), "alpha": (1, None), "batch": (1, None), "accumulation": (1, None), "steps": (1, None),
-          "save_steps": (1, None), "max_tokens": (0, None), "workers": (0, None), "learning_rate": (0, None),
-          "weight_decay": (0, None), "epochs": (0, None), "warmup": (0, 1), "dropout": (0, 1), "held_out": (0, 1)}
+          "save_steps": (1, None), "max_tokens": (0, None), "workers": (0, None), "learning_rate": (0, 1e9),
+          "weight_decay": (0, 1e9), "epochs": (0, 1e9), "warmup": (0, 1), "dropout": (0, 0.9), "held_out": (0, 0.9),
+          "seed": (0, 2**32 - 1)}
 """Least and greatest value of a field; None: no such bound."""
 POSITIVE = ("learning_rate", "epochs")
 """Fields whose least value would teach nothing."""

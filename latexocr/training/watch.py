@@ -81,6 +81,12 @@ def refuse_diverged(loss: float, step: int) -> None:
                         "or a longer --warmup, and another --out.")
 
 
+def refuse_lost(model: Any, step: int) -> None:
+    """Raise a UserError where a learned weight is no number: not every step's loss is reported."""
+    if not all(weight.isfinite().all() for weight in model.parameters() if weight.requires_grad):
+        refuse_diverged(math.nan, step)
+
+
 def callbacks(path: Path, trial: Trial) -> list[Any]:
     """What the trainer calls: the file of reports, the bar, and the answers that are shown."""
     return [_loss_log(path), _bar(), _shown(trial)]
