@@ -115,7 +115,8 @@ def test_mutated_pictures_are_prepared_or_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "said"), [
-    (b"", "cannot be opened"), (b"\x89PNG\r\n\x1a\n", "cannot be opened"), (b"<svg/>", "cannot be opened"),
+    (b"", "cannot be opened as a picture (the file is empty)"),
+    (b"\x89PNG\r\n\x1a\n", "cannot be opened"), (b"<svg/>", "cannot be opened"),
     (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n1 1 moveto 5 5 lineto stroke\n",
      "its content is none of BMP, "),
     (encoded("PNG")[:60], "cannot be opened"),

@@ -376,6 +376,15 @@ def test_closed_output_is_as_good_as_none(closed):
     assert (process.returncode, process.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("given", ["<&-", "0>/dev/null"])
+def test_a_list_that_cannot_be_had_from_standard_input_is_one_line(given):
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    command = f"{sys.executable} -m latexocr.cli transcribe - {given}"
+    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.startswith("latexocr: Standard input cannot be read.") and process.stderr.count("\n") == 1
+
+
 def test_version_is_that_of_the_package(capsys, monkeypatch):
     from importlib import metadata
 

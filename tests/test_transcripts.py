@@ -158,7 +158,7 @@ def test_the_page_shows_the_first_pictures(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fake(monkeypatch) -> Fake:
-    reader = Fake({"b.png": 0.62, "c.png": None})
+    reader = Fake({"b.png": 0.8996, "c.png": None})
     monkeypatch.setattr(options, "load", lambda model, generate, loading: reader)
     return reader
 
@@ -237,8 +237,8 @@ def test_unsure_answers_are_left_for_a_person(fake, place, capsys):
     assert run("in", "--out", "o", "--min-confidence", "0.9") == 0
     out, err = capsys.readouterr()
     assert out == "a.png\tx_{a.png}\n" and ids(Path("o")) == ["a.png", "b.png", "c.png"]
-    for line in ("latexocr: b.png: confidence 62%, below 90%: for review", "latexocr: 2 of 3 answers for review",
-                 "latexocr: c.png: no confidence, below 90%: for review"):
+    for line in ("latexocr: b.png: confidence 0.8996, below 0.9: for review", "latexocr: 2 of 3 answers for review",
+                 "latexocr: c.png: no confidence, below 0.9: for review"):
         assert line in err.splitlines()
     assert Path("o/results.html").read_text().count('data-kinds="unsure"') == 1
     assert run("in", "--out", "o", "--min-confidence", "0.5") == 0 and len(fake.asked) == 3
@@ -248,7 +248,7 @@ def test_unsure_answers_are_left_for_a_person(fake, place, capsys):
 def test_one_unsure_answer_is_not_printed(fake, place, capsys):
     assert run("in/b.png", "--min-confidence", "0.9") == 0
     out, err = capsys.readouterr()
-    assert out == "" and err == "latexocr: b.png: confidence 62%, below 90%: for review\n"
+    assert out == "" and err == "latexocr: b.png: confidence 0.8996, below 0.9: for review\n"
 
 
 @pytest.mark.parametrize("value", ["1.5", "-0.1", "nan"])

@@ -44,7 +44,8 @@ def test_an_environment_without_vllm_is_one_line(tiny_model, capsys):
     with pytest.raises(UserError, match=r"No vLLM in .*--python"):
         find_build(sys.executable)
     assert main(["transcribe", str(ROOT / "examples/matrix.png"), "--engine", "vllm"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "For --engine vllm, install latexocr there too." in said
 
 
 def test_what_vllm_cannot_do_is_one_line(tmp_path):

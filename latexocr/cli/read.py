@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -65,6 +67,8 @@ def transcribe(options: Transcribe) -> int:
 def _check(options: Transcribe) -> None:
     if not options.paths:
         raise UserError("no pictures given. Give pictures or folders, for example: latexocr transcribe examples/")
+    if not all(map(str.strip, options.paths)):
+        raise UserError("a name without letters is given (by a variable that is not set?). Give pictures or folders.")
     if not 0 <= options.min_confidence <= 1:
         raise UserError(f"--min-confidence is {options.min_confidence:g}; it must be between 0 and 1.")
 
@@ -78,7 +82,7 @@ def _inputs(options: Transcribe) -> Inputs:
 
 def _is_one(inputs: Inputs) -> bool:
     """Whether this is one picture, and not a folder, which may grow."""
-    lone = len(inputs.words) == 1 and not Path(inputs.words[0]).is_dir()
+    lone = len(inputs.words) == 1 and not os.path.isdir(inputs.words[0])
     return lone and len(list(islice(inputs, 2))) == 1
 
 
@@ -89,7 +93,7 @@ def _into(options: Transcribe, inputs: Inputs, shown: _Shown) -> int:
     from latexocr.bench.transcripts import COLUMN, ON_PAGE, UNSURE, transcribe, write_page
 
     out = options.out or Path()
-    asked = out.suffix.lower() if out.suffix.lower() in (*FORMATS, ".html") and not out.is_dir() else ""
+    asked = _ending_of(out, (*FORMATS, ".html"))
     folder = out.with_name(out.name + ".run") if asked else out
     run = shared.run_record(options.model, _named(options.paths), [], options.generate, options.loading)
     run = replace(run, data_sha256="")  # Pictures may be added; each is compared with what was read of it.
@@ -104,6 +108,16 @@ def _into(options: Transcribe, inputs: Inputs, shown: _Shown) -> int:
     if done.n > ON_PAGE and asked not in FORMATS:
         _say(f"{page} shows the first {ON_PAGE:,} of {done.n:,} pictures")
     return _ending(done, shown)
+
+
+def _ending_of(out: Path, known: Sequence[str]) -> str:
+    """The ending of the file that is asked for, "" for a folder. Raises UserError where it is of no known format."""
+    ending = out.suffix.lower()
+    if ending in known or out.is_dir():
+        return "" if out.is_dir() else ending
+    if MimeTypes().guess_type(out.name)[0]:  # By Python's own table, the same on every machine.
+        raise UserError(f"--out {out}: found {ending}, expected a file that ends in {', '.join(known)}, or a folder.")
+    return ""
 
 
 def _named(words: Sequence[str]) -> str:
@@ -137,8 +151,8 @@ class _Shown:
             _say(prediction.error if named else f"{prediction.id}: {prediction.error}")
         elif self._least and (prediction.confidence is None or prediction.confidence < self._least):
             self.for_review += 1
-            known = "no confidence" if prediction.confidence is None else f"confidence {prediction.confidence:.0%}"
-            _say(f"{prediction.id}: {known}, below {self._least:.0%}: for review")
+            known = "no confidence" if prediction.confidence is None else f"confidence {prediction.confidence:.4g}"
+            _say(f"{prediction.id}: {known}, below {self._least:g}: for review")
             return False
         return True
 

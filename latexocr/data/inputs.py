@@ -125,7 +125,11 @@ class Inputs:
         """The lines of standard input, which are kept in a file, so that they can be gone through again."""
         if "-" not in self._kept:
             self._kept["-"] = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed, and gone, with these inputs)
-            shutil.copyfileobj(sys.stdin.buffer, self._kept["-"])
+            try:
+                shutil.copyfileobj(sys.stdin.buffer, self._kept["-"])
+            except (AttributeError, OSError) as e:  # It is closed (<&-), or a folder.
+                raise UserError("Standard input cannot be read. Expected a list: one picture, folder, pattern, PDF or "
+                                "URL a line.") from e
         file, place = self._kept["-"], 0
         while True:
             file.seek(place)  # each time: it may be gone through twice at a time

@@ -7,10 +7,11 @@ same `fit` and `place`. Knows nothing of models.
 from __future__ import annotations
 
 import bisect
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def flatten(image: Path | str | Image | Distant | np.ndarray) -> np.ndarray:
             opened = Pillow.fromarray(opened) if isinstance(opened, np.ndarray) else opened
             values = np.asarray(_grey(ImageOps.exif_transpose(opened)))
     except Exception as e:  # Pillow's decoders raise whatever a broken file leads them to.
-        raise UserError(f"{name}: cannot be opened as a picture ({_why(e)}).") from e
+        raise UserError(f"{name}: cannot be opened as a picture ({_why(e, image)}).") from e
     if not values.size:
         raise UserError(f"{name}: has no pixels; expected a picture of a formula.")
     paper = float(np.median(values))  # Of whole numbers: of fractions it takes four times as long.
@@ -103,11 +104,13 @@ def flatten(image: Path | str | Image | Distant | np.ndarray) -> np.ndarray:
     return (np.clip((grey - ink) / (paper - ink), 0, 1) * 255).astype(np.uint8)
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, image: Any) -> str:
     """Why a picture cannot be opened, without its name."""
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
+        if isinstance(image, (str, Path)) and not os.path.getsize(image):
+            return "the file is empty"
         return f"its content is none of {', '.join(FORMATS)}; what is another kind of picture, convert to PNG"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 

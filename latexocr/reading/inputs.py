@@ -61,7 +61,10 @@ def _from_hub(name: str, *, download: bool) -> Path:
     except LocalEntryNotFoundError as e:
         hint = "The hub cannot be reached." if download else "Allow the download (--download, or download=True)."
         raise UserError(f"{name}: neither a folder nor a model in this machine's hub cache. {hint}") from e
-    except (HFValidationError, HfHubHTTPError, OSError) as e:
+    except HFValidationError as e:
+        raise UserError(f"{name}: neither a folder nor a name that a hub model can have. A server's address begins "
+                        "with http:// or https://.") from e
+    except (HfHubHTTPError, OSError) as e:
         raise UserError(f"{name}: neither a folder nor a model that the hub gives out ({_first_line(e)}).") from e
 
 

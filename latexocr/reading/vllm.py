@@ -79,7 +79,7 @@ def find_build(python: str | Path) -> Build:
     if not done.stdout.strip():
         raise UserError(f"No vLLM in the environment of {python}. It brings its own torch, so give it one of its own: "
                         "python3 -m venv .venv-vllm && .venv-vllm/bin/pip install 'vllm>=0.32,<0.34', and name "
-                        "that: --python .venv-vllm/bin/python.")
+                        "that: serve --python .venv-vllm/bin/python. For --engine vllm, install latexocr there too.")
     name, version = done.stdout.strip().split(" ", 1)
     return Build(name, version)
 
