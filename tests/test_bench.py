@@ -216,7 +216,7 @@ def test_a_second_column_joins_a_folder_and_strange_folders_are_refused(tmp_path
     (tmp_path / "run.json").unlink()
     with pytest.raises(UserError, match="has no run 'base'"):
         record(Fake(ANSWERS), SAMPLES, tmp_path, "base", RUN)
-    for content in ("{", "[]", '{"base": {"model": 1}}', '{"base": 3}'):
+    for content in ("{", "[]", '{"base": {"model": 1}}', '{"base": 3}', "[" * 100_000):
         (tmp_path / "run.json").write_text(content)
         with pytest.raises(UserError, match="not the record of a run"):
             record(Fake(ANSWERS), SAMPLES, tmp_path, "base", RUN)

@@ -126,6 +126,7 @@ def test_rows_that_are_there_twice_or_are_no_formulas_are_refused(tmp_path, caps
 
 
 @pytest.mark.parametrize(("content", "said"), [
+    pytest.param("[" * 100_000, "not a report.json", id="deep"),
     (None, "cannot be read (No such file or directory)"), ("{", "not a report.json"),
     ("[]", "not a report.json"), ("3", "not a report.json"),
     ('{"scores": {"base": []}, "rows": [], "runs": {}}', "no rows to pair"),

@@ -394,7 +394,7 @@ def test_a_suite_is_its_data_checked(data, capsys, monkeypatch):
         suite("bad", **fields)
         assert cli.main([*command, "suite:bad", "--out", "o"]) == 2
         assert said in capsys.readouterr().err
-    for content in ("{", "[]", "3"):
+    for content in ("{", "[]", "3", "[" * 100_000):
         Path("broken.json").write_text(content)
         assert cli.main([*command, "suite:broken", "--out", "o"]) == 2
         assert "not the file of a suite" in capsys.readouterr().err

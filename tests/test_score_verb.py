@@ -95,6 +95,8 @@ def test_what_we_know_of_a_prediction_is_kept(tmp_path):
     ("p.jsonl", lines([{"id": "a.png", "latex": ["x"]}]), "'latex' is list, expected the formula"),
     ("p.jsonl", "{\n", "p.jsonl"), ("p.jsonl", "", "no predictions in it"),
     ("p.txt", "x\ny\n", "2 formulas without ids for 4 references"),
+    pytest.param("p.json", "[" * 100_000, "not JSON", id="deep"),
+    ("p.json", '{"a": "x", "b": "y", "a": "z"}', "'a' twice or more in one object"),
     ("p.json", "[1", "not JSON"), ("p.json", "3", "found one int"), ("p.json", "[]", "no predictions in it"),
     ("p.csv", "id,latex\na.png,\"x\n", "not CSV"), ("p.csv", "a.png,x\n", "no predictions in it"),
     ("p.csv", "1,2\na.png,x\n", "no formula in it (found: 1, 2)"), ("p.txt", None, "cannot be read"),

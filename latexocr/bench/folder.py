@@ -86,7 +86,7 @@ def read_runs(folder: Path) -> dict[str, Run]:
     try:
         columns = json.loads(path.read_text(encoding="utf-8"))
         return {name: Run(**{**fields, "provenance": tuple(fields["provenance"])}) for name, fields in columns.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as e:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
         raise UserError(f"{path}: not the record of a run ({type(e).__name__}: {e}). Give another --out.") from e
 
 

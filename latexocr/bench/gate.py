@@ -72,7 +72,7 @@ def read_column(path: Path, column: str | None = None, *, like: str | None = Non
         digests = {name: str(runs[name]["data_sha256"]) if name in runs else "" for name in columns}
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}). Give the report.json of a `latexocr bench`.") from e
-    except (ValueError, LookupError, TypeError, AttributeError) as e:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
         raise UserError(f"{path}: not a report.json of `latexocr bench` ({type(e).__name__}: {e}).") from e
     if not rows or len(answers) < len(rows):
         raise UserError(f"{path}: it has no rows to pair (published reports leave them out). Give the report.json of a "

@@ -61,7 +61,7 @@ def _read(path: Path) -> Suite:
     except FileNotFoundError as e:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or f"none in {path.parent}"
         raise UserError(f"{PREFIX}{path.name.removesuffix('.json')}: no such suite. There are: {known}.") from e
-    except (OSError, ValueError, AttributeError) as e:
+    except (OSError, ValueError, AttributeError, RecursionError) as e:
         raise UserError(f"{path}: not the file of a suite ({e}).") from e
     if not isinstance(suite.name, str) or not isinstance(suite.source, str):
         raise UserError(f"{path}: not the file of a suite: 'name' and 'source' are needed.")

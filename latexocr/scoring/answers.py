@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -68,8 +69,8 @@ def _rows(path: Path) -> Iterable[tuple[int, Row]]:
 def _json_rows(path: Path) -> Iterable[Row]:
     """The predictions of a JSON file: a list of objects or of formulas, or an object of id -> formula."""
     try:
-        found = json.loads(_text(path))
-    except json.JSONDecodeError as e:
+        found = json.loads(_text(path), object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as e:
         raise UserError(f"{path}: not JSON ({e}). JSON lines are read from a file that ends in .jsonl.") from e
     if isinstance(found, dict):
         found = [item if isinstance(item, dict) and _column(item, ID_NAMES) else
@@ -78,6 +79,13 @@ def _json_rows(path: Path) -> Iterable[Row]:
     if not isinstance(found, list):
         raise UserError(f"{path}: found one {type(found).__name__}, expected a list of predictions or id -> formula.")
     return [item if isinstance(item, dict) else {"latex": item} for item in found]
+
+
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> Row:
+    """The object of these names, of which JSON itself keeps the last alone. Raises ValueError where one is doubled."""
+    if doubled := [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]:
+        raise ValueError(f"{doubled[0]!r} twice or more in one object")
+    return dict(pairs)
 
 
 def _prediction(path: Path, number: int, row: Row) -> Prediction:
