@@ -55,7 +55,8 @@ def folder_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]
         for sample in _indexed(part, folder, "".join(part.relative_to(folder).parts[:1]), columns):
             if tables:
                 raise UserError(f"{folder}: pictures in it ({sample.id}) and tables ({tables[0].relative_to(folder)}). "
-                                "Which are meant? Give the folder of these alone, or one table.")
+                                "Which are meant? Give the folder of these alone, or one table; a copy of a hub "
+                                "repository is hf:FOLDER.")
             found = True
             yield sample
     if tables:
