@@ -25,8 +25,6 @@ from latexocr.records import Sample
 from latexocr.tex import run as tex
 
 FONT = ImageFont.load_default(size=48)
-ORIENTATION = 0x0112
-"""The number of that note in EXIF."""
 needs_tex = pytest.mark.skipif(not tex.available(), reason="needs TeX")
 
 
@@ -116,7 +114,7 @@ def test_another_spelling_is_no_contradiction():
 def turned(image: Image.Image) -> Image.Image:
     """The picture as a telephone held upright saves it: on its side, with a note of how to turn it."""
     aside = image.rotate(90, expand=True)
-    aside.getexif()[ORIENTATION] = 6
+    aside.getexif()[0x0112] = 6  # Orientation
     return aside
 
 
