@@ -211,3 +211,12 @@ def test_drawings_are_scored_on_request(workplace, capsys):
     found = json.loads(capsys.readouterr().out)
     assert [one["metric"] for one in found["scores"]["tuned"]] == ["exact_visual", "layout_f1", "layout_same"]
     assert "tex:" in found["scores"]["base"][1]["signature"]
+
+
+def test_json_holds_no_number_that_json_has_not(workplace, capsys):
+    """No reference has rows, so `grid_shape` has nothing to count: null, where Python would write NaN."""
+    Path("p.jsonl").write_text(FILES["ours.jsonl"])
+    assert cli.main(["score", "p.jsonl", "--data", "data.jsonl", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    values = {one["metric"]: one["value"] for one in found["scores"]["p.jsonl"]}
+    assert values["grid_shape"] is None and values["exact_visual"] == 0.5

@@ -26,6 +26,7 @@ from PIL import Image
 from latexocr.cli import example
 from latexocr.cli.serve import (
     Serve,
+    announce,
     command_line,
     curl,
     digest,
@@ -262,6 +263,14 @@ def test_what_cannot_be_served_is_one_line(options, message):
     with pytest.raises(UserError, match=message) as e:
         serve(options)
     assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(("host", "key", "warned"), [
+    ("0.0.0.0", "", True), ("0.0.0.0", KEY, False), ("127.0.0.1", "", False), ("::1", "", False), ("::", "", True)])
+def test_an_open_door_is_told_of(host, key, warned, monkeypatch, capsys):
+    monkeypatch.delenv("VLLM_API_KEY", raising=False)
+    announce(Serve("builtin", host=host, api_key=key), "http://127.0.0.1:1", 1.0)
+    assert ("whoever reaches" in capsys.readouterr().err) is warned
 
 
 def test_a_port_that_is_taken_is_one_line():
