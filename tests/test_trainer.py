@@ -18,8 +18,8 @@ from tests.conftest import drawn
 from tests.families import EVERY, REMOTE
 
 
-def gradients(base, out, *, batch, trusted):
-    """Those of one step over eight formulas of 1 to 12 tokens, and the loss that the trainer reports."""
+def trainer_for(base, out, *, batch, trusted):
+    """A trainer of one step over eight formulas of 1 to 12 tokens, whose adapter does something from the start."""
     import torch
 
     config = TrainConfig(model=str(base), out=out, steps=1, batch=batch, accumulation=8 // batch, device="cpu",
@@ -33,11 +33,15 @@ def gradients(base, out, *, batch, trusted):
     positions = positions_of(model.get_base_model())
     collator = Collator(processor, learned, end_tokens(model, processor), positions=positions)
     trial = Trial.of([], samples, processor, collator.ends, collator.prompt, engines.reading_mode("peft", config))
-    trainer = trainer_of(model, collator, Plan.of(collator, config, 8), config, "peft", replace(trial, shown=[]))
+    return trainer_of(model, collator, Plan.of(collator, config, 8), config, "peft", replace(trial, shown=[]))
+
+
+def gradients(base, out, *, batch, trusted):
+    """Those of the step, and the loss that the trainer reports."""
+    trainer, found = trainer_for(base, out, batch=batch, trusted=trusted), {}
     trainer.create_optimizer()
-    found = {}
     trainer.optimizer.register_step_pre_hook(lambda *_: found.update(
-        {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.requires_grad}))
+        {name: weight.grad.clone() for name, weight in trainer.model.named_parameters() if weight.requires_grad}))
     trainer.train()
     return found, json.loads((out / "log.jsonl").read_text().splitlines()[0])["loss"]
 
@@ -56,3 +60,12 @@ def test_every_token_of_a_step_weighs_alike_in_however_many_passes(family, tmp_p
     assert largest > 0 and said == pytest.approx(loss, rel=1e-5)
     # Less than rounding for all but a mixture, whose router looks at one pass at a time.
     assert max(float((whole[name] - parts[name]).abs().max()) for name in whole) < 1e-4 * largest
+
+
+def test_an_evaluation_that_counts_tokens_gets_loss_and_outputs(tiny_model, tmp_path):
+    """As transformers 5.17 asks for them."""
+    trainer = trainer_for(tiny_model, tmp_path, batch=8, trusted=False)
+    inputs = trainer._prepare_inputs(trainer.data_collator([{"sample": 0}, {"sample": 6}]))
+    loss = trainer.compute_loss(trainer.model.eval(), dict(inputs))
+    counted, outputs = trainer.compute_loss(trainer.model, dict(inputs), return_outputs=True, num_items_in_batch=999)
+    assert counted.equal(loss) and outputs is not None

@@ -115,7 +115,7 @@ def _token_by_token(trainer: type) -> type:
             self.model_accepts_loss_kwargs = True  # So a step's tokens are counted, and its losses only summed.
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None):
-            if num_items_in_batch is None:  # Not in training.
+            if num_items_in_batch is None or not model.training:  # transformers 5.17 counts in evaluation too.
                 return super().compute_loss(model, inputs, return_outputs=return_outputs)
             share = (inputs["labels"][:, 1:] != IGNORED).sum() / num_items_in_batch
             # Gradients become the mean of those of all processes, where their sum is wanted.
