@@ -209,6 +209,14 @@ def test_a_model_that_moved_is_the_same_model(tmp_path):
         claim(tmp_path, "base", tmp_path / "p", Run("runs/a", "d", "abc", {"model_sha256": "2"}))
 
 
+def test_of_another_part_of_the_data_the_number_of_samples_is_told(tmp_path):
+    """A --limit is in no setting: hashes alone would not say what differs."""
+    claim(tmp_path, "base", tmp_path / "p", Run("a", "d", "abc", {}, n=3))
+    with pytest.raises(UserError, match="n is 5 here and 3 there"):
+        claim(tmp_path, "base", tmp_path / "p", Run("a", "d", "def", {}, n=5))
+    claim(tmp_path, "base", tmp_path / "p", Run("a", "d", "abc", {}, n=5))  # as a larger --probe is
+
+
 def test_a_second_column_joins_a_folder_and_strange_folders_are_refused(tmp_path):
     record(Fake(ANSWERS), SAMPLES, tmp_path, "base", RUN)
     record(Fake(ANSWERS), SAMPLES, tmp_path, "tuned", Run("tuned", "five", "abc", {}, n=5))

@@ -115,6 +115,8 @@ def _differences(known: Run, run: Run) -> list[str]:
     before, now = ({"model": r.model, "data_sha256": r.data_sha256, **r.settings} for r in (known, run))
     if before.get("model_sha256") and before.get("model_sha256") == now.get("model_sha256"):
         before.pop("model"), now.pop("model")
+    if before["data_sha256"] != now["data_sha256"] and known.n != run.n:  # as with another --limit
+        before["n"], now["n"] = known.n, run.n
     return [f"{name} is {now.get(name)!r} here and {before.get(name)!r} there"
             for name in {**before, **now} if before.get(name) != now.get(name)]
 

@@ -56,7 +56,7 @@ def write_report(report: Report, samples: Sequence[Sample], folder: Path) -> Non
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as plain JSON values; a number that is none (an interval of one sample) is null."""
+    """The report as plain JSON values; a number that is none (the value of no pairs) is null."""
     return {"schema": SCHEMA} | _plain(asdict(report))
 
 
