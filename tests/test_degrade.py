@@ -219,3 +219,12 @@ def test_brackets_do_not_make_a_blur_stronger():
 @pytest.mark.parametrize("size", [(1, 1), (200, 3), (2, 256)])
 def test_the_smallest_pictures_of_users_pass(name, size):
     assert min(photographed(name, image=Image.new("L", size, 255)).size) >= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ink_at_the_edge_of_a_picture_has_room_to_move(seed):
+    """A screenshot cut close to its formula loses none of it when it is turned."""
+    ink = np.zeros((40, 300), np.uint8)
+    ink[:, ::20] = ink[:, 1::20] = ink[:2] = ink[-2:] = 255
+    turned = degrade_picture(Image.fromarray(255 - ink), {"skew": 1.0}, np.random.default_rng(seed))
+    assert (255.0 - np.asarray(turned)).sum() == pytest.approx(ink.sum(dtype=float), rel=0.03)
