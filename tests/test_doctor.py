@@ -214,6 +214,7 @@ def test_no_interpreter_is_said(monkeypatch):
     monkeypatch.setenv("PYTHON", "/nowhere/python")
     (finding,) = doctor._vllm()
     assert finding.state == "missing" and finding.found.startswith("/nowhere/python: not a Python interpreter")
+    assert finding.found.endswith("No such file or directory: '/nowhere/python'); PYTHON=... names another")
 
 
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):

@@ -202,6 +202,8 @@ def test_boxes_on_the_pages_of_a_pdf(place):
         {"page": 2, "box": [0, 0, 10, 10]}, {"page": 1, "box": [0, 0, 9, 9], "file": "other.pdf"}]))
     boxes = read_boxes(Path("boxes.json"))
     assert ids("book.pdf", boxes=boxes) == ["book.pdf#1.1", "book.pdf#2.1", "book.pdf#2.2"]
+    with pytest.raises(UserError, match=r"book.pdf: no box is on it.*; found another.pdf"):
+        ids("book.pdf", boxes=Boxes((Box("another.pdf", 1, (0, 0, 9, 9)),)))
     one, two, blank = Inputs(["book.pdf"], boxes)
     picture = one.image.fetch()
     dark = [(x, y) for x in range(picture.width) for y in range(picture.height) if picture.getpixel((x, y)) < 128]

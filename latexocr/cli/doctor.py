@@ -195,7 +195,8 @@ def _vllm() -> Iterator[Finding]:
         try:
             build = find_build(python)
         except UserError as e:
-            yield Finding(SERVE, "vLLM", "missing", f"{str(e).split('. ')[0]}; PYTHON=... names another", get)
+            why = str(e).split(". ")[0].rstrip(".")
+            yield Finding(SERVE, "vLLM", "missing", f"{why}; PYTHON=... names another", get)
             return
         found = Finding(SERVE, "vLLM", "ok", f"{build.name} {build.version}, wants {wanted.specifier}; of {python}")
         if build.version != "unknown" and not wanted.specifier.contains(build.version, prereleases=True):

@@ -63,9 +63,15 @@ class Inputs:
 
     def __iter__(self) -> Iterator[Sample]:
         """The samples, in order. Raises UserError where a word names nothing."""
-        several = len(self.words) > 1
+        several, empty = len(self.words) > 1, True
         for word in self.words:
-            yield from self._named(word, several=several)
+            for sample in self._named(word, several=several):
+                empty = False
+                yield sample
+        if empty and self.boxes.all:
+            named = ", ".join(sorted({box.file for box in self.boxes.all})[:3])
+            raise UserError(f"{self.words[0]}: no box is on it. Each box's \"file\" is the name or path of a PDF that "
+                            f"is given; found {named}.")
 
     def _named(self, word: str, *, several: bool) -> Iterator[Sample]:
         """The samples of one word; one of several is part of their ids."""
