@@ -122,6 +122,12 @@ BROKEN = {
 }
 
 
+def test_what_a_mac_leaves_beside_ink_is_none(tmp_path):
+    inkml(tmp_path / "a.inkml", truth="$x$")
+    (tmp_path / "._a.inkml").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    assert [sample.id for sample in load(f"crohme:{tmp_path}")] == ["a"]
+
+
 @pytest.mark.parametrize("how", BROKEN)
 def test_broken_ink_is_one_line_and_stays_a_sample(tmp_path, how):
     path = inkml(tmp_path / "b.inkml", truth="$x$")
