@@ -150,13 +150,18 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tuned, tiny_
     (drawn(3), {"dropout": 1.0}, "--dropout is 1.0; expected 0 to 0.9"),
     (drawn(3), {"seed": -1}, "--seed is -1; expected 0 to 4294967295"),
     (drawn(3), {"optimizer": "adamw_8bit"}, "--optimizer adamw"),
+    (drawn(3), {"modules": "q_proj"}, "--modules is 'q_proj'; expected a list"),
+    (drawn(3), {"spelling": "nope"}, "--spelling is 'nope'; expected one of canonical, reference"),
+    (drawn(3), {"steps": "2"}, "--steps is '2'; expected a whole number"),
+    (drawn(3), {"rank": 4.5}, "--rank is 4.5; expected a whole number"),
     (drawn(3), {"bits": 4}, "--bits 16"),
     (drawn(3), {"prompt": "nope"}, "There are: instruction, task"),
     (drawn(3), {"backend": "unsloth"}, "--backend peft"),
     (drawn(3), {"model": "no/such/model"}, "no/such/model"),
 ], ids=["no data", "empty", "missing pictures", "nothing else", "no formulas", "too long", "no batch", "odd rate",
         "no rate", "no epochs", "warm-up in steps", "endless rate", "all dropped", "no seed",
-        "8 bits without bitsandbytes", "4 bits without GPU", "no prompt", "unsloth without GPU", "no model"])
+        "8 bits without bitsandbytes", "a name for names", "no spelling", "a word for a number", "half a rank",
+        "4 bits without GPU", "no prompt", "unsloth without GPU", "no model"])
 def test_what_cannot_be_trained_is_one_line(tiny_model, tmp_path, samples, options, said):
     import torch
 

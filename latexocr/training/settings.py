@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from latexocr.errors import UserError
 from latexocr.reading.inputs import BUILTIN
@@ -104,12 +104,22 @@ BOUNDS = {"rank": (1, None), "alpha": (1, None), "batch": (1, None), "accumulati
           "weight_decay": (0, 1e9), "epochs": (0, 1e9), "warmup": (0, 1), "dropout": (0, 0.9), "held_out": (0, 0.9),
           "seed": (0, 2**32 - 1)}
 """Least and greatest value of a field; None: no such bound."""
+NUMBERS = {int: int, int | None: (int, type(None)), float: (int, float)}
+"""What may stand where a field's type is a number."""
 POSITIVE = ("learning_rate", "epochs")
 """Fields whose least value would teach nothing."""
 
 
 def refuse_odd(config: TrainConfig) -> None:
-    """Raise a UserError naming the first number that no training can have."""
+    """Raise a UserError naming the first value that no training can have; from Python anything may come."""
+    for name, kind in get_type_hints(TrainConfig).items():
+        value, option = getattr(config, name), f"--{name.replace('_', '-')}"
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            raise UserError(f"{option} is {value!r}; expected one of {', '.join(map(str, get_args(kind)))}.")
+        if kind in NUMBERS and not isinstance(value, NUMBERS[kind]):
+            raise UserError(f"{option} is {value!r}; expected a {'' if kind is float else 'whole '}number.")
+        if name == "modules" and isinstance(value, str):  # Every part of it would be a name.
+            raise UserError(f"{option} is {value!r}; expected a list of names.")
     for name, (least, most) in BOUNDS.items():
         value = getattr(config, name)
         if value is not None and not (value >= least and (most is None or value <= most)):
