@@ -83,3 +83,18 @@ def test_a_template_that_cannot_be_learned_from_is_refused(collator, processor, 
     monkeypatch.setattr(processor, "chat_template", template)
     with pytest.raises(UserError, match=said):
         collator.answer_tokens("x")
+
+
+@pytest.mark.parametrize("written", ["", "<|im_start|>"])
+def test_a_begin_token_stands_once_whether_the_template_writes_it_or_the_tokenizer(tiny_model, written):
+    from tokenizers.processors import TemplateProcessing
+
+    processor = load_processor(tiny_model)
+    tokenizer = processor.tokenizer
+    tokenizer.bos_token = "<|im_start|>"
+    begin = tokenizer.bos_token_id
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", begin)])
+    text = f"{written}<|vision_start|><|image_pad|><|vision_end|>"
+    [tokens] = encode(processor, [text], [prepare(drawn(1)[0].image)], side="left")["input_ids"].tolist()
+    assert tokens[0] == begin and tokens.count(begin) == 1
