@@ -50,7 +50,7 @@ def _picture(content: bytes, name: str) -> Image:
 
 @dataclass(frozen=True)
 class Web:
-    """A picture behind a URL. Asked for without credentials; redirects are followed, but only to http and https."""
+    """A picture behind a URL. Asked for with no credentials but those in it; redirects are followed, but only to http and https."""
 
     url: str
 
