@@ -105,14 +105,18 @@ class LatexOCRModel:
                             f"There are: {', '.join(TrainConfig.__dataclass_fields__)}.")
         config = replace(TrainConfig(model=self.name, out=folder, download=self.download), **options)
         return type(self).load(train(config, samples, eval_samples), download=self.download,
-                               config=getattr(self.reader, "config", None))
+                               config=getattr(self.reader, "config", None), trust_remote_code=config.trust_remote_code)
 
     def save(self, path: str | Path) -> Path:
         """Copy the model's folder (an adapter: without its checkpoints) to a new one, and give it."""
         source, target = self._folder("saved"), Path(path)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UserError(f"{target} is already there. Give another folder, or remove it first.")
-        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoints"))
+        try:
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("checkpoints"))
+        except OSError as e:
+            raise UserError(f"{target}: the model cannot be copied there ({e.strerror or e}). Give another folder, or "
+                            "make room.") from e
         return target
 
     def export(self, path: str | Path, *, samples: Sequence[Sample] | None = None, **options: Any) -> Path:

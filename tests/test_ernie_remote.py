@@ -178,6 +178,15 @@ def test_it_trains_with_its_routers_loss_and_its_adapter_merges(base, tmp_path):
     assert delta.abs().sum() > 0 and torch.allclose(merged.q_proj.weight, before + delta)
 
 
+def test_code_that_was_trusted_to_train_is_trusted_to_load_what_was_trained(base, tmp_path):
+    from latexocr import LatexOCRModel
+
+    model = LatexOCRModel.load(base, device="cpu", trust_remote_code=True)
+    tuned = model.train(SAMPLES, out=tmp_path / "a", steps=1, batch=2, backend="peft", device="cpu", log_to="none",
+                        trust_remote_code=True)
+    assert tuned.name == str(tmp_path / "a")
+
+
 def test_the_loss_is_that_of_the_answers_and_the_router(base, collator):
     """By hand: the mean over the tokens that count, and the router's loss."""
     from latexocr.training.trainer import remote_loss

@@ -70,10 +70,12 @@ def test_training_without_a_folder_leaves_the_model_to_be_saved(model, tmp_path)
 
 @pytest.mark.parametrize("act, said", [
     (lambda model, path: model.train(SAMPLES, out=path / "a", lora_rank=8), "lora_rank"),
+    (lambda model, path: model.train(["a.png"], out=path / "a"), "'a.png'; each has to be a latexocr.Sample"),
     (lambda model, path: model.export(path / "a"), "no adapter"),
+    (lambda model, path: model.save(path / "taken" / "a"), "cannot be copied there (Not a directory)"),
     (lambda model, path: model.save(path), "already there"),
     (lambda model, path: LatexOCRModel.load(path / "nowhere"), "nowhere"),
-], ids=["unknown option", "nothing to export", "taken folder", "no model"])
+], ids=["unknown option", "no samples", "nothing to export", "no folder", "taken folder", "no model"])
 def test_what_cannot_be_done_is_one_line(model, tmp_path, act, said):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError) as caught:

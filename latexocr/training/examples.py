@@ -40,7 +40,13 @@ def given(samples: Sequence[Sample] | None, spec: str, name: str, *, optional: b
         if optional:
             return []
         raise UserError(f"No {name} to train on: give --{name} SPEC (a folder, a JSON-lines file, crohme:FOLDER ...).")
-    return load(spec) if samples is None else list(samples)
+    if samples is None:
+        return load(spec)
+    found = [samples] if isinstance(samples, Sample) else list(samples)
+    odd = next((one for one in found if not isinstance(one, Sample)), None)
+    if odd is not None:
+        raise UserError(f"Of {name} one is {odd!r:.80}; each has to be a latexocr.Sample. Or give {name}=SPEC.")
+    return found
 
 
 def divided(samples: list[Sample], config: TrainConfig) -> tuple[list[Sample], list[Sample]]:
