@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 from latexocr.errors import UserError
 from latexocr.reading import Engine, GenerateConfig, Reader
@@ -56,6 +56,8 @@ class LatexOCRModel:
 
             key = os.environ.get("OPENAI_API_KEY")
             return cls(str(name), ServedReader(str(name), config=config, api_key=key))
+        if engine not in get_args(Engine):
+            raise UserError(f"engine is {engine!r}; expected one of {', '.join(get_args(Engine))}.")
         options = {"device": device, "dtype": dtype, "config": config, "download": download,
                    "trust_remote_code": trust_remote_code}
         if engine == "vllm":

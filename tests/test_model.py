@@ -75,7 +75,9 @@ def test_training_without_a_folder_leaves_the_model_to_be_saved(model, tmp_path)
     (lambda model, path: model.save(path / "taken" / "a"), "cannot be copied there (Not a directory)"),
     (lambda model, path: model.save(path), "already there"),
     (lambda model, path: LatexOCRModel.load(path / "nowhere"), "nowhere"),
-], ids=["unknown option", "no samples", "nothing to export", "no folder", "taken folder", "no model"])
+    (lambda model, path: LatexOCRModel.load(model.name, engine="nope"), "expected one of transformers, vllm, ray"),
+], ids=["unknown option", "no samples", "nothing to export", "no folder", "taken folder", "no model",
+        "no engine"])
 def test_what_cannot_be_done_is_one_line(model, tmp_path, act, said):
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError) as caught:
