@@ -50,7 +50,7 @@ def _picture(content: bytes, name: str) -> Image:
 
 @dataclass(frozen=True)
 class Web:
-    """A picture behind a URL. Asked for with no credentials but those in it; redirects are followed, but only to http and https."""
+    """A picture behind a URL. No credentials but those in it are sent; redirects lead to http and https alone."""
 
     url: str
 
