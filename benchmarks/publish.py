@@ -8,7 +8,8 @@
 
 The rows of a report hold the references, and the page the pictures: other people's data, which stays out of here.
 Columns that were predictions files of other runs bring those runs' records: read.json. `score` makes the report again
-from the published predictions, with the code of today and no model; COLUMN=SPEC names what a column was trained on.
+from the published predictions, with the code of today and no model, and keeps what reading cost; COLUMN=SPEC names what
+a column was trained on.
 Data that is not the one that was read is refused.
 """
 
@@ -69,7 +70,8 @@ def score(results: Path, spec: str, trained: list[str]) -> None:
     columns = {name: read_predictions(results / f"predictions-{name}.jsonl") for name in runs}
     known = {name: Training(data, overlap(samples, load(data)))
              for name, _, data in (one.partition("=") for one in trained)}
-    report = as_json(evaluate(samples, columns, runs, trained=known)) | {"rows": []}
+    read = json.loads((results / "report.json").read_text(encoding="utf-8"))
+    report = as_json(evaluate(samples, columns, runs, trained=known)) | {"rows": [], "costs": read["costs"]}
     write_text(results / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 

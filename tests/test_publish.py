@@ -60,9 +60,11 @@ def test_published_predictions_are_scored_again_without_a_model(tmp_path):
     write_predictions(tmp_path / "answers.jsonl", predictions)
     run = describe(str(tmp_path / "answers.jsonl"), str(data), load(str(data)), {})
     record(Recorded(predictions), load(str(data)), results, "base", run)
+    (results / "report.json").write_text('{"costs": {"base": {"n": 6}}}')
 
     assert script("score", results, data, f"base={data}").returncode == 0
     report = json.loads((results / "report.json").read_text())
+    assert report["costs"] == {"base": {"n": 6}}
     found = {score["metric"]: score["value"] for score in report["scores"]["base"]}
     assert found["exact_visual"] == pytest.approx(5 / 6)
     assert report["rows"] == [] and len(report["trained"]["base"]["overlap"]["matches"]) == 6
