@@ -101,10 +101,10 @@ LISTED = ["s/b.png", "  spaced name.png", "gone.png", "t/a.PNG", "s/a-part/2.png
           "notes.txt"]
 
 
-@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
-def test_a_list_names_what_the_command_line_may(place, start):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_list_names_what_the_command_line_may(place, encoding):
     """Names are relative to the list; what is not there is a sample, which fails when it is read."""
-    Path("list.txt").write_bytes(start + LIST.encode())
+    Path("list.txt").write_bytes(LIST.encode(encoding))
     assert ids("list.txt") == LISTED
     os.chdir("s")
     assert ids("../list.txt") == LISTED

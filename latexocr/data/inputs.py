@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import codecs
 import glob
+import io
 import os
 import re
 import shutil
@@ -37,7 +38,7 @@ from latexocr.data.distant import Page, Web, opened, remote
 from latexocr.data.folders import INDEXES, PICTURES, listed
 from latexocr.data.sources import PREFIXES, stream
 from latexocr.data.tables import is_saved
-from latexocr.data.text import printable
+from latexocr.data.text import MARKS, printable
 from latexocr.errors import UserError
 from latexocr.records import Sample
 
@@ -153,7 +154,11 @@ class Inputs:
 
 def _lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
-        yield from _names(file)
+        start = file.read(4)
+        file.seek(0)
+        wide = next((encoding for mark, encoding in MARKS[1:] if start.startswith(mark)), None)
+        # UTF-16 is what `>` of older PowerShells writes.
+        yield from _names(map(os.fsencode, io.TextIOWrapper(file, wide, "replace", "\n")) if wide else file)
 
 
 def _names(lines: Iterable[bytes]) -> Iterator[str]:
