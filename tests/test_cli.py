@@ -358,11 +358,16 @@ def test_output_that_nobody_reads_is_quiet(tmp_path, verb):
     assert (process.returncode, process.stderr) == (141, "")
 
 
+def in_shell(arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    """The command as a shell starts it, with redirections."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), **variables}
+    command = f"{sys.executable} -m latexocr.cli {arguments}"
+    return subprocess.run(["sh", "-c", command], capture_output=True, env=environment)
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_terminal_shows_what_it_has_signs_for(encoding):
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONIOENCODING": encoding}
-    process = subprocess.run([sys.executable, "-m", "latexocr.cli", "diff", "\u044f", "\udce9"], capture_output=True,
-                             env=environment)
+    process = in_shell("diff \u044f \udce9", PYTHONIOENCODING=encoding)
     shown = process.stdout.decode(encoding)
     assert (process.returncode, process.stderr) == (0, b"")
     assert ("\u044f" if encoding == "utf-8" else "\\u044f") in shown and "\\udce9" in shown
@@ -370,19 +375,15 @@ def test_a_terminal_shows_what_it_has_signs_for(encoding):
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_closed_output_is_as_good_as_none(closed):
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
-    command = f"{sys.executable} -m latexocr.cli diff x y {closed}"
-    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
-    assert (process.returncode, process.stderr) == (0, "")
+    process = in_shell(f"diff x y {closed}")
+    assert (process.returncode, process.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("given", ["<&-", "0>/dev/null"])
 def test_a_list_that_cannot_be_had_from_standard_input_is_one_line(given):
-    environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2])}
-    command = f"{sys.executable} -m latexocr.cli transcribe - {given}"
-    process = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment)
-    assert (process.returncode, process.stdout) == (2, "")
-    assert process.stderr.startswith("latexocr: Standard input cannot be read.") and process.stderr.count("\n") == 1
+    process = in_shell(f"transcribe - {given}")
+    assert (process.returncode, process.stdout) == (2, b"")
+    assert process.stderr.startswith(b"latexocr: Standard input cannot be read.") and process.stderr.count(b"\n") == 1
 
 
 def test_version_is_that_of_the_package(capsys, monkeypatch):

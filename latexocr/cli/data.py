@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from latexocr.cli.options import Folder, Verb, refuse_below
-from latexocr.cli.scores import visible
 from latexocr.errors import UserError
-from latexocr.wording import counted
+from latexocr.wording import counted, visible
 
 if TYPE_CHECKING:
     from latexocr.records import Sample

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 
 SPELLED = {n: chr(n).encode("unicode_escape").decode() for n in (*range(32), *range(127, 160))}
-"""Signs in names and answers that would steer a terminal or break a line, as they are printed."""
+"""Signs in names and answers that would steer a terminal or break a line, as they are printed. All else stays
+(`wording.visible` spells out blanks and joiners too): a line is to name its file as the file system does."""
 
 
 @dataclass(frozen=True)

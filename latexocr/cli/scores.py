@@ -15,7 +15,7 @@ from tyro.conf import Positional, arg
 
 from latexocr.cli.options import Verb, refuse_below
 from latexocr.errors import UserError
-from latexocr.wording import counted
+from latexocr.wording import counted, visible
 
 if TYPE_CHECKING:
     from latexocr.cli.drawn import Refused
@@ -140,11 +140,6 @@ def _curve(name: str, scores: Sequence[Found]) -> list[str]:
     shares = [one for one in scores if one.metric.startswith("exact_")]
     steps = ", ".join(f"{one.metric.removeprefix('exact_')} {one.value * 100:.1f}" for one in shares)
     return [f"{name}: exact match, %: {steps}"] if len(shares) > 1 else []
-
-
-def visible(text: str) -> str:
-    """A text of anybody's for a terminal: what cannot be printed, or would steer the terminal, as its escape."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _told(ledger: Ledger) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +48,13 @@ def folder_samples(folder: Path, columns: Columns = GUESSED) -> Iterator[Sample]
     if is_saved(folder):
         yield from table_samples(folder, columns)
         return
-    if _index(folder):
-        yield from _indexed(folder, folder, "", columns)
+    if index := _index(folder):
+        yield from listed(index, columns)
         return
     tables = [path for path in tables_within(folder) if not _index(path.parent)]
     found = False
-    for part in _folders(folder):
-        for sample in _indexed(part, folder, "".join(part.relative_to(folder).parts[:1]), columns):
+    for inner in walk(folder):
+        for sample in _samples(inner, folder, columns):
             if tables:
                 raise UserError(f"{folder}: pictures in it ({sample.id}) and tables ({tables[0].relative_to(folder)}). "
                                 "Which are meant? Give the folder of these alone, or one table; a copy of a hub "
@@ -71,29 +73,59 @@ def _index(folder: Path) -> Path | None:
     return next((path for name in INDEXES if (path := folder / name).is_file()), None)
 
 
-def _folders(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
-    """A folder and all in it by name, but not what is in one with an index; a link to a folder around it is left out.
+@dataclass(frozen=True)
+class Inner:
+    """A folder that was met on the way through another, or that one itself."""
+
+    path: Path
+    within: str
+    """The way to it from the first: "", "a/", "a/b/"."""
+    pictures: list[str]
+    """Their names, sorted, dangling links too; none where there is an index."""
+    index: Path | None
+
+
+def walk(folder: Path, within: str = "", above: tuple[tuple[int, int], ...] = ()) -> Iterator[Inner]:
+    """A folder and all in it, by name, but not what is in one with an index. Held are the names of one, and no more.
+
+    Left out are hidden names, a link to a folder around it, and pipes: whoever opens one waits, perhaps forever.
+    Raises UserError where one cannot be listed.
     """
-    here = (status := folder.stat()).st_dev, status.st_ino
+    pictures, folders = [], []
+    try:
+        here = (status := folder.stat()).st_dev, status.st_ino
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                # (scandir raises at a link that leads to itself)
+                if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.name.lower().endswith(PICTURES) and (entry.is_symlink() or entry.is_file()):
+                    pictures.append(entry.name)
+    except OSError as e:
+        raise UserError(f"{folder}: cannot be listed ({e.strerror}).") from e
     if here in above:
         return
-    yield folder
-    if not _index(folder):
-        for inner in visible(folder, folders=True):
-            yield from _folders(inner, (*above, here))
-
-
-def _indexed(folder: Path, root: Path, subset: str, columns: Columns) -> Iterator[Sample]:
-    """Samples of one folder, by its index where it has one, and by looking otherwise; ids are relative to `root`."""
     if index := _index(folder):
-        yield from listed(index, columns, root=root, subset=subset)
+        yield Inner(folder, within, [], index)
         return
-    for path in visible(folder, folders=False):
-        if path.suffix.lower() in PICTURES:
-            if columns != GUESSED:
-                raise UserError(f"{folder}: pictures without a list ({', '.join(INDEXES)}), so there are no columns to "
-                                "name. Leave out what follows the '?'.")
-            yield Sample(printable(path.relative_to(root).as_posix()), path, _reference_beside(path), subset)
+    yield Inner(folder, within, sorted(pictures), None)
+    for name in sorted(folders):
+        yield from walk(folder / name, f"{within}{name}/", (*above, here))
+
+
+def _samples(inner: Inner, root: Path, columns: Columns) -> Iterator[Sample]:
+    """Samples of one folder, by its index where it has one, else its pictures; ids are relative to `root`."""
+    subset = inner.within.partition("/")[0]
+    if inner.index:
+        yield from listed(inner.index, columns, root=root, subset=subset)
+    if inner.pictures and columns != GUESSED:
+        raise UserError(f"{inner.path}: pictures without a list ({', '.join(INDEXES)}), so there are no columns to "
+                        "name. Leave out what follows the '?'.")
+    for name in inner.pictures:
+        picture = inner.path / name
+        yield Sample(printable(inner.within + name), picture, _reference_beside(picture), subset)
 
 
 def visible(folder: Path, *, folders: bool) -> list[Path]:

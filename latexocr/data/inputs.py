@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from latexocr.data.boxes import Boxes
 from latexocr.data.distant import Page, Web, opened, remote
-from latexocr.data.folders import INDEXES, PICTURES, listed
+from latexocr.data.folders import PICTURES, listed, walk
 from latexocr.data.sources import PREFIXES, stream
 from latexocr.data.tables import is_saved
 from latexocr.data.text import MARKS, printable
@@ -171,45 +171,17 @@ def _names(lines: Iterable[bytes]) -> Iterator[str]:
 def _folder(folder: Path, prefix: str) -> Iterator[Sample]:
     """The pictures of a folder and of those in it; what an index lists of a folder that has one; or its tables."""
     found = False
-    if not is_saved(folder):
-        for sample in _walk(folder, "", ()):
+    for inner in () if is_saved(folder) else walk(folder):
+        within = printable(prefix + inner.within)
+        if inner.index:
+            samples = (replace(sample, id=within + sample.id) for sample in listed(inner.index))
+        else:
+            samples = (Sample(within + printable(name), inner.path / name) for name in inner.pictures)
+        for sample in samples:
             found = True
-            yield replace(sample, id=prefix + sample.id) if prefix else sample
+            yield sample
     if not found:
         yield from (replace(sample, id=prefix + sample.id) for sample in stream(str(folder)))
-
-
-def _walk(folder: Path, within: str, above: tuple[tuple[int, int], ...]) -> Iterator[Sample]:
-    """The samples of a folder, then of the folders in it, by name. Held are the names of a folder, and no more."""
-    pictures, folders, indexes = [], [], []
-    try:
-        here = (status := folder.stat()).st_dev, status.st_ino
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                # (scandir raises at a link that leads to itself)
-                if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():
-                    folders.append(entry.name)
-                elif entry.name.lower().endswith(PICTURES):
-                    if entry.is_symlink() or entry.is_file():  # a pipe would be waited for without end
-                        pictures.append(entry.name)
-                elif entry.name in INDEXES:
-                    indexes.append(entry.name)
-    except OSError as e:
-        raise UserError(f"{folder}: cannot be listed ({e.strerror}).") from e
-    if here in above:
-        return  # a link to a folder around it
-    if indexes:
-        for sample in listed(folder / min(indexes, key=INDEXES.index)):
-            yield replace(sample, id=printable(within) + sample.id)
-        return
-    pictures.sort(reverse=True)
-    while pictures:
-        name = pictures.pop()
-        yield Sample(printable(within + name), folder / name)
-    for name in sorted(folders):
-        yield from _walk(folder / name, f"{within}{name}/", (*above, here))
 
 
 def _pages(file: Path, name: str, boxes: Boxes) -> Iterator[Sample]:
